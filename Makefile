@@ -1,0 +1,116 @@
+# Everything below runs from a fresh clone with Go, git, make, bash and a C compiler, and may be
+# run again. `make` alone prints what there is.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help up down build test test-unit test-policy test-integration cover bench fuzz verify verify-generated \
+	lint policy-lint policy-test generate fmt policy-fmt clean go compiler
+
+# Pinned in modules of their own, so that no tool decides a version of what the server links.
+OPA := go tool -modfile=tools/cli/go.mod opa
+GOTESTSUM := go tool -modfile=tools/cli/go.mod gotestsum --format standard-quiet
+CONTROLLER_GEN := go tool -modfile=tools/cli/go.mod controller-gen
+GOLANGCI_LINT := go tool -modfile=tools/lint/go.mod golangci-lint
+
+# The first run on a machine builds Kubernetes inside the tests' time.
+TEST_FLAGS ?= -race -timeout 60m
+BENCH ?= ./internal/...
+FUZZTIME ?= 10s
+
+GENERATED := ':(glob)**/zz_generated.*' policies/schema docs/policies.md docs/configuration.md
+UNCOVERED := [sprintf("%s:%d", [file, lines.start.row]) | some file, report in input.files; some lines in report.not_covered]
+
+help: ## Print the targets
+	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z -]+:.*## / {printf "  %-25s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Try it
+
+up: go ## Start a real control plane with Plainspec in front of it, and apply examples/
+	@go build -o bin/local ./tools/local
+	@bin/local up
+
+down: go ## Stop what `make up` started
+	@go build -o bin/local ./tools/local
+	@bin/local down
+
+build: go ## Build bin/webhook (the server) and bin/plainspec (the CLI)
+	@echo "build bin/webhook bin/plainspec"
+	@mkdir -p bin
+	@go build -trimpath -buildvcs=auto -o bin/ ./cmd/...
+
+##@ Test
+
+test: compiler test-policy ## Run all tests: Rego with coverage, Go with -race, real kube-apiserver
+	$(GOTESTSUM) -- $(TEST_FLAGS) ./...
+
+test-unit: compiler ## Run the Go tests that need no cluster
+	$(GOTESTSUM) -- $(TEST_FLAGS) $$(go list ./... | grep -v /test/)
+
+test-policy policy-test: go ## Run the Rego tests; every line must be covered
+	@$(OPA) test --ignore schema policies
+	@mkdir -p bin
+	@$(OPA) test --ignore schema --coverage --threshold 100 policies > bin/policy-cover.json || { \
+		$(OPA) eval --stdin-input --format pretty '$(UNCOVERED)' < bin/policy-cover.json; exit 1; }
+
+test-integration: compiler ## Run the tests against the real kube-apiserver and controllers
+	$(GOTESTSUM) -- $(TEST_FLAGS) ./test/...
+
+cover: go ## Print the Go coverage by function (profile in bin/cover.out)
+	@mkdir -p bin
+	@$(GOTESTSUM) -- -coverprofile=bin/cover.out $$(go list ./... | grep -v /test/)
+	@go tool cover -func=bin/cover.out
+
+bench: go ## Run the benchmarks (BENCH=./internal/webhook/... for some of them)
+	go test -run '^$$' -bench . -benchmem $(BENCH)
+
+fuzz: go ## Run each fuzz test for a moment (FUZZTIME=10s)
+	@grep -rHoE --include='*_test.go' '^func Fuzz[[:alnum:]_]+' api certs cmd internal | while IFS=: read -r file func; do \
+		echo "fuzz $${func#func } in $${file%/*}"; \
+		go test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) "./$${file%/*}"; \
+	done
+
+##@ Check
+
+verify: verify-generated lint policy-lint ## Check what CI checks besides the tests
+
+verify-generated: generate ## Check that the generated files are committed as generated
+	@git diff --exit-code -- $(GENERATED) || { echo "generated files changed: commit what make generate wrote" >&2; exit 1; }
+	@new=$$(git ls-files --others --exclude-standard -- $(GENERATED)); \
+		test -z "$$new" || { echo "generated files are not committed: $$new" >&2; exit 1; }
+
+lint: go ## Lint and check the format of the Go code
+	@echo "lint Go"
+	@$(GOLANGCI_LINT) run
+
+policy-lint: go ## Check format, types and METADATA of the Rego code
+	@echo "lint Rego"
+	@$(OPA) fmt --list --fail policies
+	@$(OPA) check --strict --schema policies/schema/input.json --ignore checks policies
+	@$(OPA) check --strict policies/checks
+	@$(OPA) inspect --annotations --format json policies | $(OPA) eval --stdin-input --data policies/checks \
+		--format raw --fail data.policies.checks.annotations.verdict
+
+##@ Write
+
+generate: go ## Write the generated files: deep copies, schema, reference documents
+	@echo "generate"
+	@$(CONTROLLER_GEN) object paths=./api/...
+	@go generate ./...
+
+fmt: policy-fmt ## Format the Go and Rego code
+	@$(GOLANGCI_LINT) fmt
+
+policy-fmt: go ## Format the Rego code
+	@$(OPA) fmt --write policies
+
+clean: ## Remove what was built here (the cluster's binaries stay in the user's cache)
+	@rm -rf bin
+
+# What every target needs, said in one line instead of a compiler's many.
+go:
+	@command -v go > /dev/null || { echo "go is not installed: install Go 1.26 or newer, https://go.dev/dl" >&2; exit 1; }
+
+compiler: go
+	@command -v $(firstword $(shell go env CC 2> /dev/null)) > /dev/null || { \
+		echo "no C compiler: go test -race needs one, install gcc or clang, or set CC" >&2; exit 1; }
