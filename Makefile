@@ -9,6 +9,7 @@ SHELL := bash
 
 # Pinned in modules of their own, so that no tool decides a version of what the server links.
 OPA := go tool -modfile=tools/cli/go.mod opa
+OPA_TEST := $(OPA) test --ignore schema
 GOTESTSUM := go tool -modfile=tools/cli/go.mod gotestsum --format standard-quiet
 CONTROLLER_GEN := go tool -modfile=tools/cli/go.mod controller-gen
 GOLANGCI_LINT := go tool -modfile=tools/lint/go.mod golangci-lint
@@ -48,10 +49,9 @@ test-unit: compiler ## Run the Go tests that need no cluster
 	$(GOTESTSUM) -- $(TEST_FLAGS) $$(go list ./... | grep -v /test/)
 
 test-policy policy-test: go ## Run the Rego tests; every line must be covered
-	@$(OPA) test --ignore schema policies
-	@mkdir -p bin
-	@$(OPA) test --ignore schema --coverage --threshold 100 policies > bin/policy-cover.json || { \
-		$(OPA) eval --stdin-input --format pretty '$(UNCOVERED)' < bin/policy-cover.json; exit 1; }
+	@$(OPA_TEST) policies
+	@$(OPA_TEST) --coverage --threshold 100 policies > /dev/null || { \
+		$(OPA_TEST) --coverage policies | $(OPA) eval --stdin-input --format pretty '$(UNCOVERED)'; exit 1; }
 
 test-integration: compiler ## Run the tests against the real kube-apiserver and controllers
 	$(GOTESTSUM) -- $(TEST_FLAGS) ./test/...
@@ -85,7 +85,7 @@ lint: go ## Lint and check the format of the Go code
 
 policy-lint: go ## Check format, types and METADATA of the Rego code
 	@echo "lint Rego"
-	@$(OPA) fmt --list --fail policies
+	@$(OPA) fmt --list --fail policies || { echo "Rego is not formatted: run make policy-fmt" >&2; exit 1; }
 	@$(OPA) check --strict --schema policies/schema/input.json --ignore checks policies
 	@$(OPA) check --strict policies/checks
 	@$(OPA) inspect --annotations --format json policies | $(OPA) eval --stdin-input --data policies/checks \
