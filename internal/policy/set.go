@@ -1,0 +1,154 @@
+// Package policy is the Rego engine: it loads a policy set, checks it, and asks its rules. It
+// knows neither HTTP nor Kubernetes.
+package policy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/topdown/cache"
+)
+
+// ErrUndefined is the error of a set whose rules gave no answer at all.
+var ErrUndefined = errors.New("the policies gave no answer")
+
+// findingKeys are the keys that a rule may give a finding.
+var findingKeys = []string{"container", "evidence", "field", "value", "volume", "weak"}
+
+// Set is a loaded policy set. It is immutable and safe for concurrent use.
+type Set struct {
+	revision string
+	rules    []*Rule
+	data     map[string]any
+	query    rego.PreparedEvalQuery
+	patterns cache.InterQueryValueCache
+	reads    []ast.Ref
+}
+
+// Revision is the content hash of the set: 12 hexadecimal digits.
+func (s *Set) Revision() string { return s.revision }
+
+// Rules returns the set's rules, sorted by code.
+func (s *Set) Rules() []*Rule { return slices.Clone(s.rules) }
+
+// Rule returns a rule by its code, nil if the set has none of that code.
+func (s *Set) Rule(code string) *Rule {
+	i, ok := slices.BinarySearchFunc(s.rules, code, func(r *Rule, code string) int { return strings.Compare(r.Code, code) })
+	if !ok {
+		return nil
+	}
+	return s.rules[i]
+}
+
+// Reads reports whether a rule of the set may read the input at a path such as
+// "workload", "mounts", "opaque", or anything above or below it.
+func (s *Set) Reads(path ...string) bool {
+	want := ast.InputRootRef.Copy()
+	for _, element := range path {
+		want = append(want, ast.StringTerm(element))
+	}
+	return slices.ContainsFunc(s.reads, func(ref ast.Ref) bool { return ref.HasPrefix(want) || want.HasPrefix(ref) })
+}
+
+// Evaluate asks every rule about an input, and returns their findings sorted by code, field and
+// value. An error means that the question is not decided: a built-in failed, the context ended,
+// or a rule gave no answer.
+func (s *Set) Evaluate(ctx context.Context, input ast.Value) ([]Finding, error) {
+	results, err := s.query.Eval(ctx, rego.EvalParsedInput(input), rego.EvalInterQueryBuiltinValueCache(s.patterns))
+	if err != nil {
+		return nil, fmt.Errorf("evaluate policies: %w", err)
+	}
+	if len(results) != 1 {
+		return nil, fmt.Errorf("evaluate policies: %w", ErrUndefined)
+	}
+	answer, ok := results[0].Bindings["answer"].(*ast.Term)
+	if !ok {
+		return nil, fmt.Errorf("evaluate policies: %w", ErrUndefined)
+	}
+	return s.findings(answer)
+}
+
+func (s *Set) findings(answer *ast.Term) ([]Finding, error) {
+	byRule, ok := answer.Value.(ast.Object)
+	if !ok || byRule.Len() != len(s.rules) {
+		return nil, fmt.Errorf("evaluate policies: %w", ErrUndefined)
+	}
+	var findings []Finding
+	err := byRule.Iter(func(code, found *ast.Term) error {
+		set, ok := found.Value.(ast.Set)
+		if !ok {
+			return fmt.Errorf("rule %s: %w", code, ErrUndefined)
+		}
+		if set.Len() == 0 {
+			return nil
+		}
+		return set.Iter(func(term *ast.Term) error {
+			finding, err := decodeFinding(text(code.Value), term)
+			findings = append(findings, finding)
+			return err
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("evaluate policies: %w", err)
+	}
+	slices.SortFunc(findings, func(a, b Finding) int {
+		return strings.Compare(a.sortKey(), b.sortKey())
+	})
+	return findings, nil
+}
+
+func (f *Finding) sortKey() string {
+	return strings.Join([]string{f.Code, f.Field, f.Value, f.Evidence}, "\x00")
+}
+
+// decodeFinding reads one member of a rule's set.
+func decodeFinding(code string, term *ast.Term) (Finding, error) {
+	f := Finding{Code: code}
+	object, ok := term.Value.(ast.Object)
+	if !ok {
+		return f, fmt.Errorf("rule %s: a finding is no object: %v", code, term)
+	}
+	err := object.Iter(func(key, value *ast.Term) error {
+		if weak, ok := value.Value.(ast.Boolean); ok && text(key.Value) == "weak" {
+			f.Weak = bool(weak)
+			return nil
+		}
+		field := f.member(text(key.Value))
+		content, ok := value.Value.(ast.String)
+		if field == nil || !ok {
+			return fmt.Errorf("rule %s: a finding has %v: %v, allowed are %q with strings (weak: a boolean)", code, key, value, findingKeys)
+		}
+		*field = string(content)
+		return nil
+	})
+	if err == nil && f.Field == "" {
+		err = fmt.Errorf("rule %s: a finding has no field", code)
+	}
+	return f, err
+}
+
+func (f *Finding) member(key string) *string {
+	switch key {
+	case "container":
+		return &f.Container
+	case "volume":
+		return &f.Volume
+	case "field":
+		return &f.Field
+	case "value":
+		return &f.Value
+	case "evidence":
+		return &f.Evidence
+	}
+	return nil
+}
+
+func text(v ast.Value) string {
+	s, _ := v.(ast.String)
+	return string(s)
+}

@@ -1,0 +1,315 @@
+package workload
+
+import (
+	"path"
+	"strconv"
+	"strings"
+
+	"mvdan.cc/sh/v3/syntax"
+)
+
+const (
+	// longestScript bounds the shell scripts that are parsed, in bytes. The parser descends once
+	// per nested construct; 64 KiB of opening brackets stay far below Go's stack limit, and no
+	// command worth reading is longer. A longer script counts as one that may do anything.
+	longestScript = 64 << 10
+	// deepestShell bounds sh -c "sh -c …".
+	deepestShell = 4
+)
+
+// word is one word of a command that names a path, or that is the program itself.
+type word struct {
+	kind     string // ReferenceCommand, ReferenceHook, …
+	field    string
+	path     string // absolute; empty if it cannot be told
+	verb     string
+	flag     string
+	position int
+	write    bool
+}
+
+// commandFacts is what a container's command, arguments, environment and hooks name.
+type commandFacts struct {
+	words []word
+	// writes says that the container runs something that may write files before its program
+	// starts: a hook, a redirection, a copying or downloading command, or a script that could
+	// not be read.
+	writes bool
+}
+
+// shells run the script that follows -c.
+var shells = map[string]bool{"sh": true, "bash": true, "ash": true, "dash": true, "zsh": true, "ksh": true}
+
+// wrappers run the command that follows them; the number is how many words of their own come
+// before it.
+var wrappers = map[string]int{
+	"exec": 0, "env": 0, "nohup": 0, "tini": 0, "tini-static": 0, "dumb-init": 0, "catatonit": 0, "nice": 0, "ionice": 0,
+	"time": 0, "command": 0, "sudo": 0, "eval": 0, "gosu": 1, "su-exec": 1, "timeout": 1, "busybox": 0, "setsid": 0, "stdbuf": 0,
+}
+
+// writers put files somewhere.
+var writers = map[string]bool{
+	"cp": true, "mv": true, "rsync": true, "install": true, "ln": true, "tar": true, "unzip": true, "git": true, "svn": true,
+	"hg": true, "wget": true, "curl": true, "aria2c": true, "tee": true, "aws": true, "gsutil": true, "gcloud": true, "az": true,
+	"rclone": true, "mc": true, "s3cmd": true, "scp": true, "sftp": true, "composer": true, "npm": true, "yarn": true, "pnpm": true,
+	"pip": true, "pip3": true, "bundle": true, "gem": true, "go": true, "mvn": true, "gradle": true, "make": true, "dd": true,
+	"cpio": true, "oras": true, "helm": true, "kubectl": true, "drush": true, "wp": true, "hugo": true, "jekyll": true,
+}
+
+// commandReader collects words while it walks the commands of one container.
+type commandReader struct {
+	kind  string
+	field string
+	cwd   string
+	facts commandFacts
+	depth int
+}
+
+// readCommands reads everything that a container runs.
+func readCommands(c *container, field string) commandFacts {
+	r := &commandReader{kind: ReferenceCommand, cwd: c.WorkingDir}
+	argv := make([]string, 0, len(c.Command)+len(c.Args))
+	argv = append(append(argv, c.Command...), c.Args...)
+	fields := func(i int) string {
+		if i < len(c.Command) {
+			return field + ".command[" + strconv.Itoa(i) + "]"
+		}
+		return field + ".args[" + strconv.Itoa(i-len(c.Command)) + "]"
+	}
+	r.argv(argv, fields)
+	if hook := c.Lifecycle.PostStart; hook != nil && hook.Exec != nil {
+		r.facts.writes = true
+		r.kind, r.cwd = ReferenceHook, c.WorkingDir
+		r.argv(hook.Exec.Command, func(i int) string {
+			return field + ".lifecycle.postStart.exec.command[" + strconv.Itoa(i) + "]"
+		})
+	}
+	r.kind = ReferenceEnv
+	for i := range c.Env {
+		r.env(c.Env[i].Name, c.Env[i].Value, field+".env["+strconv.Itoa(i)+"].value")
+	}
+	if path.IsAbs(c.WorkingDir) {
+		r.facts.words = append(r.facts.words, word{
+			kind: ReferenceWorkingDir, field: field + ".workingDir", path: path.Clean(c.WorkingDir),
+		})
+	}
+	return r.facts
+}
+
+// argv reads one command given as words. fields names the field of each word.
+func (r *commandReader) argv(argv []string, fields func(int) string) {
+	start := skipWrappers(argv)
+	if start >= len(argv) {
+		return
+	}
+	verb := path.Base(argv[start])
+	if script := scriptAfter(argv, start, verb); script > 0 {
+		r.field = fields(script)
+		r.script(argv[script])
+		return
+	}
+	if writers[verb] {
+		r.facts.writes = true
+	}
+	position := 0
+	flag := ""
+	for i := start; i < len(argv); i++ {
+		r.field = fields(i)
+		if option := strings.HasPrefix(argv[i], "-") && len(argv[i]) > 1; option && i > start {
+			name, value, assigned := strings.Cut(argv[i], "=")
+			if assigned {
+				r.paths(value, word{verb: verb, flag: name, position: position})
+			}
+			flag = name
+			if assigned {
+				flag = ""
+			}
+			continue
+		}
+		r.paths(argv[i], word{verb: verb, flag: flag, position: position})
+		position++
+		flag = ""
+	}
+}
+
+// skipWrappers returns the index of the first word that is not env, exec, tini and the like.
+func skipWrappers(argv []string) int {
+	i := 0
+	for i < len(argv) {
+		own, ok := wrappers[path.Base(argv[i])]
+		if !ok {
+			return i
+		}
+		i++
+		for i < len(argv) && (strings.HasPrefix(argv[i], "-") || isAssignment(argv[i])) {
+			i++
+		}
+		i += own
+	}
+	return i
+}
+
+func isAssignment(s string) bool {
+	name, _, found := strings.Cut(s, "=")
+	return found && syntax.ValidName(name)
+}
+
+// scriptAfter returns the index of a shell's script, 0 if the command is no shell with -c.
+func scriptAfter(argv []string, start int, verb string) int {
+	if !shells[verb] {
+		return 0
+	}
+	for i := start + 1; i < len(argv); i++ {
+		switch option := argv[i]; {
+		case !strings.HasPrefix(option, "-") && !strings.HasPrefix(option, "+"):
+			return 0
+		case !strings.HasPrefix(option, "--") && strings.Contains(option, "c") && i+1 < len(argv):
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// script reads a shell script. What cannot be parsed is read as plain words, and may write.
+func (r *commandReader) script(source string) {
+	if len(source) > longestScript || r.depth >= deepestShell {
+		r.facts.writes = true
+		return
+	}
+	file, err := syntax.NewParser().Parse(strings.NewReader(source), "")
+	if err != nil {
+		r.facts.writes = true
+		field := r.field
+		r.argv(strings.Fields(source), func(int) string { return field })
+		return
+	}
+	r.depth++
+	defer func() { r.depth-- }()
+	field := r.field
+	syntax.Walk(file, func(node syntax.Node) bool {
+		r.field = field
+		switch node := node.(type) {
+		case *syntax.CallExpr:
+			r.call(node, field)
+		case *syntax.Redirect:
+			r.redirect(node)
+		}
+		return true
+	})
+}
+
+func (r *commandReader) call(call *syntax.CallExpr, field string) {
+	argv := make([]string, len(call.Args))
+	for i, arg := range call.Args {
+		argv[i] = literal(arg)
+	}
+	if len(argv) == 0 {
+		return
+	}
+	if argv[0] == "cd" && len(argv) > 1 {
+		r.cwd = r.resolve(argv[len(argv)-1])
+		return
+	}
+	r.argv(argv, func(int) string { return field })
+}
+
+func (r *commandReader) redirect(redirect *syntax.Redirect) {
+	switch redirect.Op {
+	case syntax.RdrOut, syntax.AppOut, syntax.RdrAll, syntax.AppAll, syntax.RdrClob, syntax.RdrInOut:
+		if redirect.Word == nil {
+			return
+		}
+		target := literal(redirect.Word)
+		if strings.HasPrefix(target, "/dev/") || strings.HasPrefix(target, "/proc/") {
+			return
+		}
+		r.facts.writes = true
+		r.paths(target, word{position: 1, write: true})
+	}
+}
+
+// literal is the text of a shell word up to its first expansion.
+func literal(w *syntax.Word) string {
+	var b strings.Builder
+	for _, part := range w.Parts {
+		if !writePart(&b, part) {
+			break
+		}
+	}
+	return b.String()
+}
+
+func writePart(b *strings.Builder, part syntax.WordPart) (whole bool) {
+	switch part := part.(type) {
+	case *syntax.Lit:
+		b.WriteString(part.Value)
+	case *syntax.SglQuoted:
+		b.WriteString(part.Value)
+	case *syntax.DblQuoted:
+		for _, inner := range part.Parts {
+			if !writePart(b, inner) {
+				return false
+			}
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+// paths adds what a word names: itself, or each element of a list such as a class path.
+func (r *commandReader) paths(text string, w word) {
+	w.kind, w.field = r.kind, r.field
+	if !strings.HasPrefix(text, "/") || !strings.Contains(text, ":") {
+		r.add(text, w)
+		return
+	}
+	for element := range strings.SplitSeq(text, ":") {
+		r.add(element, w)
+	}
+}
+
+func (r *commandReader) add(text string, w word) {
+	if w.position > 0 && !namesFile(text) {
+		return
+	}
+	if w.position == 0 && w.flag == "" && !strings.Contains(text, "/") {
+		return // found by PATH, which the manifest does not tell
+	}
+	w.path = r.resolve(text)
+	if w.path == "" {
+		return
+	}
+	r.facts.words = append(r.facts.words, w)
+}
+
+// namesFile reports whether a word looks like a file or folder rather than a plain argument.
+func namesFile(text string) bool {
+	return strings.Contains(text, "/") && !strings.Contains(text, "://") || path.Ext(text) != "" || text == "."
+}
+
+// resolve makes a path absolute; empty if it is relative to an unknown folder.
+func (r *commandReader) resolve(text string) string {
+	switch {
+	case text == "" || strings.Contains(text, "://"):
+		return ""
+	case path.IsAbs(text):
+		return path.Clean(text)
+	case path.IsAbs(r.cwd):
+		return path.Join(r.cwd, text)
+	}
+	return ""
+}
+
+// env adds the absolute paths in an environment variable's value.
+func (r *commandReader) env(name, value, field string) {
+	if !strings.HasPrefix(value, "/") {
+		return
+	}
+	r.field = field
+	for element := range strings.SplitSeq(value, ":") {
+		if path.IsAbs(element) {
+			r.facts.words = append(r.facts.words, word{kind: ReferenceEnv, field: field, path: path.Clean(element), verb: name})
+		}
+	}
+}

@@ -1,0 +1,277 @@
+package workload
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"plainspec.dev/plainspec/internal/kinds"
+)
+
+// The types below hold only the fields that facts are made of: decoding a whole Pod costs five
+// times as much, and none of it is needed.
+
+type object struct {
+	Metadata metadata     `json:"metadata"`
+	Spec     spec         `json:"spec"`
+	Template *podTemplate `json:"template"` // PodTemplate
+}
+
+type metadata struct {
+	Name            string            `json:"name"`
+	GenerateName    string            `json:"generateName"`
+	Namespace       string            `json:"namespace"`
+	Labels          map[string]string `json:"labels"`
+	Annotations     map[string]string `json:"annotations"`
+	OwnerReferences []ownerReference  `json:"ownerReferences"`
+}
+
+type ownerReference struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Name       string `json:"name"`
+	UID        string `json:"uid"`
+	Controller *bool  `json:"controller"`
+}
+
+// spec is the union of a Pod's spec and of the specs that hold a template: no field of one
+// means something else in another.
+type spec struct {
+	podSpec
+
+	Template    *podTemplate `json:"template"`
+	JobTemplate *struct {
+		Spec struct {
+			Template *podTemplate `json:"template"`
+		} `json:"spec"`
+	} `json:"jobTemplate"`
+	VolumeClaimTemplates []struct {
+		Metadata struct {
+			Name string `json:"name"`
+		} `json:"metadata"`
+	} `json:"volumeClaimTemplates"`
+}
+
+type podTemplate struct {
+	Metadata struct {
+		Labels      map[string]string `json:"labels"`
+		Annotations map[string]string `json:"annotations"`
+	} `json:"metadata"`
+	Spec podSpec `json:"spec"`
+}
+
+type podSpec struct {
+	InitContainers      []container `json:"initContainers"`
+	Containers          []container `json:"containers"`
+	EphemeralContainers []container `json:"ephemeralContainers"`
+	Volumes             []volume    `json:"volumes"`
+}
+
+type container struct {
+	Name          string   `json:"name"`
+	Image         string   `json:"image"`
+	Command       []string `json:"command"`
+	Args          []string `json:"args"`
+	WorkingDir    string   `json:"workingDir"`
+	RestartPolicy string   `json:"restartPolicy"`
+	Env           []struct {
+		Name  string `json:"name"`
+		Value string `json:"value"`
+	} `json:"env"`
+	VolumeMounts []struct {
+		Name      string `json:"name"`
+		MountPath string `json:"mountPath"`
+		SubPath   string `json:"subPath"`
+		ReadOnly  bool   `json:"readOnly"`
+	} `json:"volumeMounts"`
+	Lifecycle struct {
+		PostStart *struct {
+			Exec *struct {
+				Command []string `json:"command"`
+			} `json:"exec"`
+		} `json:"postStart"`
+	} `json:"lifecycle"`
+}
+
+// volume keeps its source undecoded: what is in it depends on the source's type, and types that
+// this version does not know must be seen, not dropped.
+type volume struct {
+	name   string
+	kind   string // the source's field, such as "persistentVolumeClaim"; empty if there is none
+	source jsontext.Value
+}
+
+// UnmarshalJSONFrom reads the name, and takes the first other member that is not null for the source.
+func (v *volume) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	start, err := dec.ReadToken()
+	if err != nil {
+		return err
+	}
+	switch start.Kind() {
+	case 'n':
+		return nil
+	case '{':
+	default:
+		return errors.New("a volume is not an object")
+	}
+	for dec.PeekKind() != '}' {
+		key, err := dec.ReadToken()
+		if err != nil {
+			return err
+		}
+		if err := v.member(key.String(), dec); err != nil {
+			return err
+		}
+	}
+	_, err = dec.ReadToken()
+	return err
+}
+
+func (v *volume) member(key string, dec *jsontext.Decoder) error {
+	if key == "name" {
+		return json.UnmarshalDecode(dec, &v.name)
+	}
+	value, err := dec.ReadValue()
+	if err != nil {
+		return err
+	}
+	if v.kind == "" && value.Kind() != 'n' {
+		v.kind, v.source = key, value.Clone()
+	}
+	return nil
+}
+
+// Object is a decoded manifest of a known kind.
+type Object struct {
+	kind kinds.Kind
+	raw  object
+}
+
+// Decode reads an object of a known kind from JSON. An error means that it cannot be judged:
+// a field that facts are made of has another type than Kubernetes gives it.
+func Decode(raw []byte, kind kinds.Kind) (*Object, error) {
+	o := &Object{kind: kind}
+	if err := json.Unmarshal(raw, &o.raw); err != nil {
+		return nil, fmt.Errorf("decode %s: %w", kind.Name, err)
+	}
+	return o, nil
+}
+
+// Name is the object's name, or its generateName followed by "*" while the API server has not
+// given it one.
+func (o *Object) Name() string {
+	if o.raw.Metadata.Name == "" && o.raw.Metadata.GenerateName != "" {
+		return o.raw.Metadata.GenerateName + "*"
+	}
+	return o.raw.Metadata.Name
+}
+
+// Namespace is the namespace that the manifest names, empty if none.
+func (o *Object) Namespace() string { return o.raw.Metadata.Namespace }
+
+// Owner is the object that controls another.
+type Owner struct{ Group, Kind, Name, UID string }
+
+// Owner returns the controlling owner that the object claims to have; false if it claims none.
+// Anybody can claim one: who asks must also be its controller (kinds.MakesChildren).
+func (o *Object) Owner() (Owner, bool) {
+	for _, ref := range o.raw.Metadata.OwnerReferences {
+		if ref.Controller == nil || !*ref.Controller {
+			continue
+		}
+		group, _, found := strings.Cut(ref.APIVersion, "/")
+		if !found {
+			group = ""
+		}
+		return Owner{Group: group, Kind: ref.Kind, Name: ref.Name, UID: ref.UID}, true
+	}
+	return Owner{}, false
+}
+
+// Mirror reports whether the object is a mirror Pod: the API's picture of a static Pod that runs
+// already, whatever is answered.
+func (o *Object) Mirror() bool {
+	_, ok := o.raw.Metadata.Annotations["kubernetes.io/config.mirror"]
+	return ok && o.kind.Name == "Pod"
+}
+
+// template returns where the Pod's labels, annotations and spec stand in the decoded object.
+func (o *Object) template() podTemplate {
+	var found *podTemplate
+	switch o.kind.Template {
+	case kinds.TemplateSelf:
+		self := podTemplate{Spec: o.raw.Spec.podSpec}
+		self.Metadata.Labels = o.raw.Metadata.Labels
+		self.Metadata.Annotations = o.raw.Metadata.Annotations
+		return self
+	case kinds.TemplateTop:
+		found = o.raw.Template
+	case kinds.TemplateJob:
+		if o.raw.Spec.JobTemplate != nil {
+			found = o.raw.Spec.JobTemplate.Spec.Template
+		}
+	case kinds.TemplateSpec:
+		found = o.raw.Spec.Template
+	}
+	if found == nil {
+		return podTemplate{}
+	}
+	return *found
+}
+
+// SameTemplate reports whether two versions of an object hold the same Pod template, byte for
+// byte: the API server writes both in one way, so that equal templates are equal text. For a Pod
+// it compares the spec, because Pods change their metadata while they run.
+func SameTemplate(raw, old []byte, kind kinds.Kind) (bool, error) {
+	template, err := rawTemplate(raw, kind)
+	if err != nil {
+		return false, fmt.Errorf("decode %s: %w", kind.Name, err)
+	}
+	before, err := rawTemplate(old, kind)
+	if err != nil {
+		return false, fmt.Errorf("decode old %s: %w", kind.Name, err)
+	}
+	return bytes.Equal(template, before), nil
+}
+
+func rawTemplate(raw []byte, kind kinds.Kind) (jsontext.Value, error) {
+	pointer := map[kinds.Template]jsontext.Pointer{
+		kinds.TemplateSelf: "/spec",
+		kinds.TemplateTop:  "/template",
+		kinds.TemplateSpec: "/spec/template",
+		kinds.TemplateJob:  "/spec/jobTemplate/spec/template",
+	}[kind.Template]
+	dec := jsontext.NewDecoder(bytes.NewReader(raw))
+	for token := range pointer.Tokens() {
+		found, err := seek(dec, token)
+		if err != nil || !found {
+			return nil, err
+		}
+	}
+	return dec.ReadValue()
+}
+
+// seek enters the object that comes next and stops before the value of a member.
+func seek(dec *jsontext.Decoder, name string) (found bool, err error) {
+	start, err := dec.ReadToken()
+	if err != nil || start.Kind() != '{' {
+		return false, err
+	}
+	for dec.PeekKind() != '}' {
+		key, err := dec.ReadToken()
+		if err != nil {
+			return false, err
+		}
+		if key.String() == name {
+			return true, nil
+		}
+		if err := dec.SkipValue(); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}

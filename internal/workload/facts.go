@@ -1,0 +1,295 @@
+package workload
+
+import (
+	"path"
+	"strconv"
+	"strings"
+
+	"plainspec.dev/plainspec/internal/kinds"
+)
+
+// VersionLabelKey is the label that states a workload's version.
+const VersionLabelKey = "app.kubernetes.io/version"
+
+// Groups says which groups of facts are wanted: making one costs time, so the server asks only
+// for what the loaded policies read. The zero value wants none.
+type Groups struct {
+	Untagged, Tagged, Pinned, Invalid                                  bool // of images
+	Image, Declared, Filled, Opaque, Config, Platform, Scratch, Labels bool // of mounts, and labels
+}
+
+// AllGroups wants every fact.
+func AllGroups() Groups {
+	return Groups{true, true, true, true, true, true, true, true, true, true, true, true}
+}
+
+func (g *Groups) class(class string) bool {
+	switch class {
+	case ClassImage:
+		return g.Image
+	case ClassDeclared:
+		return g.Declared
+	case ClassFilled:
+		return g.Filled
+	case ClassOpaque:
+		return g.Opaque
+	case ClassConfig:
+		return g.Config
+	case ClassPlatform:
+		return g.Platform
+	default:
+		return g.Scratch
+	}
+}
+
+// Reader turns objects into facts. It is safe for concurrent use.
+type Reader struct{ images *imageParser }
+
+// NewReader returns a Reader with an empty cache of parsed image references.
+func NewReader() *Reader { return &Reader{images: newImageParser()} }
+
+// containerFacts is one container with what was read off it.
+type containerFacts struct {
+	*container
+
+	role     string
+	field    string
+	image    ImageName
+	commands *commandFacts // nil until needed
+	mounts   []mountFacts
+}
+
+type mountFacts struct {
+	volume   *volumeFacts
+	path     string
+	field    string
+	subPath  string
+	readOnly bool
+	class    string
+}
+
+func (c *containerFacts) words() *commandFacts {
+	if c.commands == nil {
+		facts := readCommands(c.container, c.field)
+		c.commands = &facts
+	}
+	return c.commands
+}
+
+// Read turns an object into facts.
+func (r *Reader) Read(o *Object, want Groups) *Workload {
+	template := o.template()
+	specField := o.kind.Template.SpecPath()
+	w := &Workload{Kind: o.kind.Name, Group: o.kind.Groups[0], template: specField}
+	volumes := r.volumes(o, &template.Spec, specField)
+	w.containers = r.containers(&template.Spec, specField, volumes)
+	classify(w.containers)
+	for i := range w.containers {
+		c := &w.containers[i]
+		w.addImage(Image{Container: c.Name, Role: c.role, Field: c.field + ".image", Value: c.Image, ImageName: c.image}, &want)
+		w.addMounts(c, &want)
+	}
+	for _, v := range volumes {
+		if v.class == ClassImage {
+			w.addImage(Image{Volume: v.name, Role: RoleVolume, Field: v.imageField, Value: v.image, ImageName: r.images.parse(v.image)}, &want)
+		}
+	}
+	if want.Labels {
+		w.addLabels(o, &template)
+	}
+	return w
+}
+
+// volumes reads the volumes of a template and, of a StatefulSet, its claim templates.
+func (r *Reader) volumes(o *Object, spec *podSpec, field string) []*volumeFacts {
+	volumes := make([]*volumeFacts, 0, len(spec.Volumes)+len(o.raw.Spec.VolumeClaimTemplates))
+	for i := range spec.Volumes {
+		v := &spec.Volumes[i]
+		facts := readVolume(v, field+".volumes["+strconv.Itoa(i)+"]", r.images)
+		volumes = append(volumes, &facts)
+	}
+	for i := range o.raw.Spec.VolumeClaimTemplates {
+		name := o.raw.Spec.VolumeClaimTemplates[i].Metadata.Name
+		volumes = append(volumes, &volumeFacts{
+			name: name, kind: claimTemplate, target: name, source: claimTemplate + " " + name, class: ClassOpaque,
+		})
+	}
+	return volumes
+}
+
+func (r *Reader) containers(spec *podSpec, field string, volumes []*volumeFacts) []containerFacts {
+	all := make([]containerFacts, 0, len(spec.InitContainers)+len(spec.Containers)+len(spec.EphemeralContainers))
+	add := func(list []container, name, role string) {
+		for i := range list {
+			c := containerFacts{container: &list[i], role: role, field: field + "." + name + "[" + strconv.Itoa(i) + "]"}
+			if role == RoleInit && c.RestartPolicy == "Always" {
+				c.role = RoleSidecar
+			}
+			c.image = r.images.parse(c.Image)
+			c.mounts = joinMounts(&c, volumes)
+			all = append(all, c)
+		}
+	}
+	add(spec.InitContainers, "initContainers", RoleInit)
+	add(spec.Containers, "containers", RoleMain)
+	add(spec.EphemeralContainers, "ephemeralContainers", RoleEphemeral)
+	return all
+}
+
+// joinMounts joins a container's mounts with their volumes. A mount without its volume is left
+// out: the API server refuses it.
+func joinMounts(c *containerFacts, volumes []*volumeFacts) []mountFacts {
+	var joined []mountFacts
+	for i := range c.VolumeMounts {
+		m := &c.VolumeMounts[i]
+		for _, v := range volumes {
+			if v.name == m.Name {
+				joined = append(joined, mountFacts{
+					volume: v, path: path.Clean("/" + m.MountPath), subPath: m.SubPath, readOnly: m.ReadOnly, class: v.class,
+					field: c.field + ".volumeMounts[" + strconv.Itoa(i) + "]",
+				})
+				break
+			}
+		}
+	}
+	return joined
+}
+
+// classify tells filled emptyDirs from scratch ones: filled is what another container can write,
+// or what the container itself may write before its program starts.
+func classify(containers []containerFacts) {
+	for i := range containers {
+		reader := &containers[i]
+		for j := range reader.mounts {
+			if m := &reader.mounts[j]; m.class == ClassScratch && mayBeFilled(containers, i, m.volume) {
+				m.class = ClassFilled
+			}
+		}
+	}
+}
+
+func mayBeFilled(containers []containerFacts, reader int, v *volumeFacts) bool {
+	for i := range containers {
+		if i == reader {
+			if containers[i].words().writes {
+				return true
+			}
+			continue
+		}
+		for j := range containers[i].mounts {
+			if m := &containers[i].mounts[j]; m.volume == v && !m.readOnly {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (w *Workload) addImage(image Image, want *Groups) {
+	switch {
+	case image.Error != "":
+		if want.Invalid {
+			w.Images.Invalid = append(w.Images.Invalid, image)
+		}
+	case image.Digest != "":
+		if want.Pinned {
+			w.Images.Pinned = append(w.Images.Pinned, image)
+		}
+	case image.Tag != "":
+		if want.Tagged {
+			w.Images.Tagged = append(w.Images.Tagged, image)
+		}
+	default:
+		if want.Untagged {
+			w.Images.Untagged = append(w.Images.Untagged, image)
+		}
+	}
+}
+
+func (w *Workload) addMounts(c *containerFacts, want *Groups) {
+	for i := range c.mounts {
+		m := &c.mounts[i]
+		if !want.class(m.class) {
+			continue
+		}
+		group := w.Mounts.group(m.class)
+		*group = append(*group, c.mount(m))
+	}
+}
+
+func (m *Mounts) group(class string) *[]Mount {
+	switch class {
+	case ClassImage:
+		return &m.Image
+	case ClassDeclared:
+		return &m.Declared
+	case ClassFilled:
+		return &m.Filled
+	case ClassOpaque:
+		return &m.Opaque
+	case ClassConfig:
+		return &m.Config
+	case ClassPlatform:
+		return &m.Platform
+	default:
+		return &m.Scratch
+	}
+}
+
+// mount is the fact of one mount, with the references to what is at or below it.
+func (c *containerFacts) mount(m *mountFacts) Mount {
+	fact := Mount{
+		Container: c.Name, Role: c.role, Image: c.image.Name, Path: m.path, Field: m.field, Volume: m.volume.name, Type: m.volume.kind,
+		Source: m.volume.source, Target: m.volume.target, SubPath: m.subPath, ReadOnly: m.readOnly, Declarations: m.volume.declarations,
+	}
+	if m.path != "/" {
+		fact.Segments = strings.Split(m.path[1:], "/")
+	}
+	for above := path.Dir(m.path); above != "/"; above = path.Dir(above) {
+		fact.Above = append(fact.Above, above)
+	}
+	words := c.words().words
+	for i := range words {
+		if word := &words[i]; c.mountOf(word.path) == m {
+			fact.References = append(fact.References, Reference{
+				Kind: word.kind, Field: word.field, Path: word.path, Verb: word.verb, Flag: word.flag, Position: word.position, Write: word.write,
+			})
+		}
+	}
+	return fact
+}
+
+// mountOf returns the mount that holds a path: the deepest one at or above it.
+func (c *containerFacts) mountOf(p string) *mountFacts {
+	var deepest *mountFacts
+	for i := range c.mounts {
+		if m := &c.mounts[i]; within(p, m.path) && (deepest == nil || len(m.path) > len(deepest.path)) {
+			deepest = m
+		}
+	}
+	return deepest
+}
+
+// within reports whether a clean absolute path is at or below a folder.
+func within(p, folder string) bool {
+	return folder == "/" || strings.HasPrefix(p, folder) && (len(p) == len(folder) || p[len(folder)] == '/')
+}
+
+func (w *Workload) addLabels(o *Object, template *podTemplate) {
+	if value, ok := o.raw.Metadata.Labels[VersionLabelKey]; ok {
+		w.Labels = append(w.Labels, VersionLabel{Field: `metadata.labels["` + VersionLabelKey + `"]`, Value: value})
+	}
+	if o.kind.Template != kinds.TemplateSelf {
+		if value, ok := template.Metadata.Labels[VersionLabelKey]; ok {
+			w.Labels = append(w.Labels, VersionLabel{Field: o.kind.Template.LabelsPath() + `["` + VersionLabelKey + `"]`, Value: value})
+		}
+	}
+	if len(w.Labels) == 0 {
+		return
+	}
+	for _, c := range w.Components() {
+		if c.Role == RoleApplication {
+			w.Applications = append(w.Applications, c)
+		}
+	}
+}

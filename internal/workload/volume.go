@@ -1,0 +1,182 @@
+package workload
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// volumeFacts is what a volume says.
+type volumeFacts struct {
+	name         string
+	kind         string
+	source       string
+	target       string
+	class        string
+	image        string // an image volume's reference
+	imageField   string
+	declarations []Declaration
+}
+
+// claimTemplate is the type of volumes that a StatefulSet's volumeClaimTemplates make.
+const claimTemplate = "volumeClaimTemplate"
+
+// sources maps each volume source that says its class by its type alone. What is in neither this
+// table nor driverSources is opaque: a source that a later Kubernetes adds, too.
+var sources = map[string]string{
+	"emptyDir":    ClassScratch, // or filled, once the Pod's writers are known
+	"":            ClassScratch, // the API server makes it an emptyDir
+	"configMap":   ClassConfig,
+	"secret":      ClassConfig,
+	"downwardAPI": ClassPlatform,
+}
+
+// sourceFields are the fields, in this order, that identify a source to a reader.
+type sourceFields struct {
+	Driver       string            `json:"driver"`
+	ClaimName    string            `json:"claimName"`
+	Path         string            `json:"path"`
+	Server       string            `json:"server"`
+	Name         string            `json:"name"`
+	SecretName   string            `json:"secretName"`
+	VolumeID     string            `json:"volumeID"`
+	PDName       string            `json:"pdName"`
+	DiskName     string            `json:"diskName"`
+	ShareName    string            `json:"shareName"`
+	VolumePath   string            `json:"volumePath"`
+	TargetPortal string            `json:"targetPortal"`
+	IQN          string            `json:"iqn"`
+	Reference    string            `json:"reference"`
+	Repository   string            `json:"repository"`
+	Revision     string            `json:"revision"`
+	Options      map[string]string `json:"options"`
+	Attributes   map[string]string `json:"volumeAttributes"`
+	Sources      []struct {
+		ConfigMap jsontext.Value `json:"configMap"`
+		Secret    jsontext.Value `json:"secret"`
+	} `json:"sources"`
+}
+
+func (f *sourceFields) target() string {
+	if f.Server != "" {
+		return f.Server + ":" + f.Path
+	}
+	for _, value := range []string{
+		f.Driver, f.ClaimName, f.Path, f.Name, f.SecretName, f.VolumeID, f.PDName, f.DiskName, f.ShareName, f.VolumePath, f.IQN, f.TargetPortal,
+		f.Reference, withoutCredentials(f.Repository),
+	} {
+		if value != "" {
+			return value
+		}
+	}
+	return ""
+}
+
+// readVolume reads one volume; field is its field path. A source whose fields have other types
+// than expected keeps the class of its type, and says nothing else.
+func readVolume(v *volume, field string, images *imageParser) volumeFacts {
+	facts := volumeFacts{name: v.name, kind: v.kind, class: ClassOpaque}
+	if class, ok := sources[v.kind]; ok {
+		facts.class = class
+	}
+	var fields sourceFields
+	if err := json.Unmarshal(v.source, &fields); err != nil {
+		fields = sourceFields{}
+	}
+	field += "." + v.kind
+	switch v.kind {
+	case "":
+		facts.kind = "emptyDir"
+	case "image":
+		facts.class, facts.image, facts.imageField = ClassImage, fields.Reference, field+".reference"
+	case "projected":
+		facts.class = ClassPlatform
+		for _, s := range fields.Sources {
+			if s.ConfigMap != nil || s.Secret != nil {
+				facts.class = ClassConfig
+			}
+		}
+	case "flexVolume":
+		facts.declarations = declarations(fields.Options, field+".options", images)
+	case "csi":
+		facts.declarations = declarations(fields.Attributes, field+".volumeAttributes", images)
+	case "gitRepo":
+		facts.declarations = []Declaration{gitRepository(&fields, field)}
+	}
+	if len(facts.declarations) > 0 {
+		facts.class = ClassDeclared
+	}
+	facts.target = fields.target()
+	facts.source = strings.TrimSuffix(facts.kind+" "+facts.target, " ")
+	return facts
+}
+
+// declarations finds the attributes of a driver that name a download or an image.
+func declarations(attributes map[string]string, field string, images *imageParser) []Declaration {
+	var found []Declaration
+	for key, value := range attributes {
+		d, ok := declaration(key, value, images)
+		if !ok {
+			continue
+		}
+		d.Field = field + "." + key
+		found = append(found, d)
+	}
+	slices.SortFunc(found, func(a, b Declaration) int { return strings.Compare(a.Field, b.Field) })
+	return found
+}
+
+// declaration reads one attribute. It is a download if its key says so ("downloadURL") or if it
+// is a URL of a file with an archive's ending; the URL of a server or bucket is none. It is an
+// image if its key is "image" or ends with it.
+func declaration(key, value string, images *imageParser) (Declaration, bool) {
+	lower := strings.ToLower(key)
+	u, err := url.Parse(value)
+	if isURL := err == nil && u.Scheme != "" && u.Host != ""; isURL {
+		if !strings.Contains(lower, "download") && !hasExtension(u.Path) {
+			return Declaration{}, false
+		}
+		d := Declaration{Kind: DeclarationURL, Value: withoutCredentials(value), Version: versionInURL(u)}
+		if trimmed := strings.Trim(u.Path, "/"); trimmed != "" {
+			d.Segments = strings.Split(trimmed, "/")
+		}
+		if d.Version != "" {
+			d.Precision = tagPrecision(d.Version)
+		}
+		return d, true
+	}
+	if !strings.HasSuffix(lower, "image") {
+		return Declaration{}, false
+	}
+	name := images.parse(value)
+	if name.Error != "" {
+		return Declaration{}, false
+	}
+	return Declaration{Kind: DeclarationImage, Value: value, Version: name.version(), Precision: name.Precision}, true
+}
+
+func gitRepository(fields *sourceFields, field string) Declaration {
+	d := Declaration{Kind: DeclarationRepository, Field: field + ".repository", Value: withoutCredentials(fields.Repository), Version: fields.Revision}
+	if d.Version != "" {
+		d.Field = field + ".revision"
+		d.Precision = tagPrecision(d.Version)
+	}
+	return d
+}
+
+func hasExtension(p string) bool {
+	return slices.ContainsFunc(extensions, func(ext string) bool { return ext != ".git" && strings.HasSuffix(p, ext) })
+}
+
+// withoutCredentials removes user, password, query and fragment of a URL: each can hold a secret.
+func withoutCredentials(value string) string {
+	u, err := url.Parse(value)
+	if err != nil || u.Host == "" {
+		return value
+	}
+	u.User, u.RawQuery, u.Fragment = nil, "", ""
+	return u.String()
+}
