@@ -1,0 +1,53 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+)
+
+// startNodes creates the fake nodes and runs kwok, which plays them.
+func (c *Cluster) startNodes(ctx, lifetime context.Context) error {
+	client, err := kubernetes.NewForConfig(c.config)
+	if err != nil {
+		return fmt.Errorf("connect to the cluster: %w", err)
+	}
+	for i := range c.options.Nodes {
+		node := fakeNode(fmt.Sprintf("fake-node-%d", i+1))
+		_, err := client.CoreV1().Nodes().Create(ctx, node, metav1.CreateOptions{})
+		if err != nil && !apierrors.IsAlreadyExists(err) {
+			return fmt.Errorf("create node: %w", err)
+		}
+	}
+	// kubelets belong to no group with such rights; kwok plays all of them
+	// and their garbage collection at once.
+	kubeconfig, err := c.User("kwok", "system:masters")
+	if err != nil {
+		return err
+	}
+	return c.run(lifetime, program{name: "kwok", path: c.assets.Kwok, args: []string{
+		"--kubeconfig=" + kubeconfig,
+		"--config=" + c.assets.Stages,
+		"--manage-all-nodes=true",
+		"--node-lease-duration-seconds=40",
+	}})
+}
+
+// fakeNode is what a kubelet would register. kwok fills in the capacity.
+func fakeNode(name string) *corev1.Node {
+	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{
+		Name: name,
+		Labels: map[string]string{
+			corev1.LabelHostname:            name,
+			corev1.LabelOSStable:            "linux",
+			corev1.LabelArchStable:          "amd64",
+			"type":                          "kwok",
+			"node-role.kubernetes.io/agent": "",
+		},
+		Annotations: map[string]string{"kwok.x-k8s.io/node": "fake"},
+	}}
+}
