@@ -46,7 +46,7 @@ test: compiler test-policy ## Run all tests: Rego with coverage, Go with -race, 
 	$(GOTESTSUM) -- $(TEST_FLAGS) ./...
 
 test-unit: compiler ## Run the Go tests that need no cluster
-	$(GOTESTSUM) -- $(TEST_FLAGS) $$(go list ./... | grep -v /test/)
+	packages=$$(go list ./... | grep -v /test/) && $(GOTESTSUM) -- $(TEST_FLAGS) $$packages
 
 test-policy policy-test: go ## Run the Rego tests; every line must be covered
 	@$(OPA_TEST) policies
@@ -58,7 +58,7 @@ test-integration: compiler ## Run the tests against the real kube-apiserver and 
 
 cover: go ## Print the Go coverage by function (profile in bin/cover.out)
 	@mkdir -p bin
-	@$(GOTESTSUM) -- -coverprofile=bin/cover.out $$(go list ./... | grep -v /test/)
+	@packages=$$(go list ./... | grep -v /test/) && $(GOTESTSUM) -- -coverprofile=bin/cover.out $$packages
 	@go tool cover -func=bin/cover.out
 
 bench: go ## Run the benchmarks (BENCH=./internal/webhook/... for some of them)
@@ -96,7 +96,7 @@ policy-lint: go ## Check format, types and METADATA of the Rego code
 generate: go ## Write the generated files: deep copies, schema, reference documents
 	@echo "generate"
 	@$(CONTROLLER_GEN) object paths=./api/...
-	@go generate ./...
+	@go run ./tools/generate
 
 fmt: policy-fmt ## Format the Go and Rego code
 	@$(GOLANGCI_LINT) fmt

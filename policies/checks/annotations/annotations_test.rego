@@ -160,11 +160,17 @@ test_finds_when_the_severity_is_unknown if {
 	)
 }
 
+test_passes_when_since_has_a_patch_number if {
+	annotations.violations == set() with input as _input(_with_custom({"since": "0.1.0"}))
+}
+
 test_finds_when_since_is_no_version if {
-	_complains(
-		_input(_with_custom({"since": "v1"})),
-		{`data.policies.rules.image.no_version: custom.since is "v1", want a version such as 0.1.0`},
-	)
+	every since in ["v1.0", "1", "1.0.0-rc", "soon"] {
+		_complains(
+			_input(_with_custom({"since": since})),
+			{sprintf("data.policies.rules.image.no_version: custom.since is %q, want a version such as 0.1", [since])},
+		)
+	}
 }
 
 test_finds_when_two_rules_share_a_title if {
@@ -205,7 +211,7 @@ _good := {
 		"mode": "deny",
 		"message": "names no version",
 		"fix": "write a tag",
-		"since": "0.1.0",
+		"since": "0.1",
 	},
 }
 
