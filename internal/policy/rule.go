@@ -139,3 +139,19 @@ func newRule(code string, ref *ast.AnnotationsRef) (*Rule, error) {
 	}
 	return r, nil
 }
+
+// strictness orders modes, the strictest first.
+var strictness = []Mode{ModeDeny, ModeWarn, ModeAudit, ModeOff}
+
+// Compare orders modes, the strictest first.
+func (m Mode) Compare(other Mode) int {
+	return slices.Index(strictness, m) - slices.Index(strictness, other)
+}
+
+// Milder returns the milder of two modes.
+func Milder(a, b Mode) Mode {
+	if a.Compare(b) >= 0 {
+		return a
+	}
+	return b
+}

@@ -293,3 +293,27 @@ func (w *Workload) addLabels(o *Object, template *podTemplate) {
 		}
 	}
 }
+
+// Repository is the image of a container without tag and digest, such as
+// "docker.io/library/nginx"; empty if there is no such container or its image is invalid.
+func (w *Workload) Repository(name string) string {
+	for i := range w.containers {
+		if c := &w.containers[i]; c.Name == name && c.image.Error == "" {
+			return c.image.Registry + "/" + c.image.Repository
+		}
+	}
+	return ""
+}
+
+// VolumeSource is the source of a volume, such as "flexVolume alicloud/disk"; empty if no
+// container mounts it.
+func (w *Workload) VolumeSource(name string) string {
+	for i := range w.containers {
+		for j := range w.containers[i].mounts {
+			if v := w.containers[i].mounts[j].volume; v.name == name {
+				return v.source
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,41 @@
+package server
+
+import "time"
+
+// limits bound what a client can take from the server. They are fields, not constants, so that tests need not wait.
+type limits struct {
+	readHeader     time.Duration
+	read           time.Duration
+	write          time.Duration
+	idle           time.Duration
+	headerBytes    int
+	reviewShutdown time.Duration
+	probeShutdown  time.Duration
+	waitersPerSlot int64
+}
+
+func defaultLimits() limits {
+	return limits{
+		// Also bounds the TLS handshake. The API server sends both at once; only a slow-loris attack takes longer.
+		readHeader: 5 * time.Second,
+		// A request is read within the longest timeout that the API server grants; body reads end sooner, with the
+		// request's own timeout (see withDeadline).
+		read: maxTimeout,
+		// From the end of the header to the end of the answer: nobody waits for one that is later than maxTimeout,
+		// but the last one must not be cut.
+		write: maxTimeout + 5*time.Second,
+		// Longer than the 90 s after which the API server's client drops an idle connection
+		// (net/http.DefaultTransport): were the server to close first, a review sent at that moment would fail, and POST
+		// is not tried again.
+		idle: 2 * time.Minute,
+		// The API server sends less than 1 KiB of headers; client certificates are not part of them.
+		headerBytes: 16 << 10,
+		// After the drain period a request can still be as old as nothing and take maxTimeout.
+		reviewShutdown: maxTimeout,
+		// A scrape or probe that takes longer is of no use to a process that is gone.
+		probeShutdown: time.Second,
+		// What waits holds a connection and a goroutine, some 50 KiB. With the default of 32 in flight, 512 wait: at
+		// 1 ms per review the last of them waits 16 ms, so a longer queue means that something else is wrong.
+		waitersPerSlot: 16,
+	}
+}

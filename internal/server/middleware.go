@@ -1,0 +1,121 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"sync/atomic"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/semaphore"
+)
+
+// requestMetrics describe the reviews' HTTP requests.
+type requestMetrics struct {
+	inFlight   prometheus.Gauge
+	duration   *prometheus.HistogramVec
+	overloaded prometheus.Counter
+	panics     prometheus.Counter
+}
+
+func newRequestMetrics(registerer prometheus.Registerer) (*requestMetrics, error) {
+	m := &requestMetrics{
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "plainspec_http_requests_in_flight",
+			Help: "Requests being handled or waiting for their turn.",
+		}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "plainspec_http_request_duration_seconds",
+			Help: "Time from a request's header to the end of its answer, in seconds, waiting included.",
+			// A review takes about a millisecond, and 10 s is where the API server gives up by default.
+			Buckets: []float64{.00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}, []string{"code"}),
+		overloaded: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "plainspec_http_requests_overloaded_total",
+			Help: "Requests that got no turn before their deadline.",
+		}),
+		panics: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "plainspec_http_panics_total",
+			Help: "Requests whose handler panicked.",
+		}),
+	}
+	for _, collector := range []prometheus.Collector{m.inFlight, m.duration, m.overloaded, m.panics} {
+		if err := registerer.Register(collector); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// middleware wraps the handler of reviews, outermost first.
+func (s *Server) middleware(handler http.Handler) http.Handler {
+	handler = s.limit(handler)
+	handler = s.recoverPanics(handler) // Inside the metrics, which would not see a request that panics.
+	handler = withDeadline(handler)
+	handler = s.closeWhileDraining(handler)
+	handler = promhttp.InstrumentHandlerDuration(s.metrics.duration, handler)
+	return promhttp.InstrumentHandlerInFlight(s.metrics.inFlight, handler)
+}
+
+// closeWhileDraining makes clients look for another replica with their next request. Closing idle connections at once
+// would break requests that are on their way, and the API server does not try those again.
+func (s *Server) closeWhileDraining(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.draining.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// recoverPanics answers 500 instead of cutting the connection, and logs the stack once.
+func (s *Server) recoverPanics(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			reason := recover()
+			if reason == nil {
+				return
+			}
+			if err, ok := reason.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+				panic(reason) // A handler's request to cut the connection.
+			}
+			s.metrics.panics.Inc()
+			s.options.Logger.Error(fmt.Errorf("panic: %v", reason), "handler panicked", "path", r.URL.Path, "stack", string(debug.Stack()))
+			// If the handler had begun its answer, this adds to a broken one and changes nothing.
+			http.Error(w, "internal error", http.StatusInternalServerError)
+		}()
+		next.ServeHTTP(w, r.WithContext(logr.NewContext(r.Context(), s.options.Logger)))
+	})
+}
+
+// limit lets MaxInFlight requests through at once. Others wait, first come first served, until their deadline. The body
+// is not read while a request waits, so waiting is cheap; the number of those that wait is bounded all the same.
+func (s *Server) limit(next http.Handler) http.Handler {
+	slots := semaphore.NewWeighted(int64(s.options.MaxInFlight))
+	maxWaiting := int64(s.options.MaxInFlight) * s.limits.waitersPerSlot
+	var waiting atomic.Int64
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		err := errQueueFull
+		if waiting.Add(1) <= maxWaiting {
+			err = slots.Acquire(r.Context(), 1)
+		}
+		waiting.Add(-1)
+		if errors.Is(err, context.Canceled) {
+			return // The client left; nobody reads an answer.
+		}
+		if err != nil {
+			s.metrics.overloaded.Inc()
+			s.options.Overloaded.ServeHTTP(w, r)
+			return
+		}
+		defer slots.Release(1)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// errQueueFull says that as many requests wait as may.
+var errQueueFull = errors.New("too many requests wait")

@@ -1,0 +1,138 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"plainspec.dev/plainspec/internal/policy"
+	"plainspec.dev/plainspec/internal/validate"
+)
+
+// Reviewer judges requests; *validate.Reviewer is one.
+type Reviewer interface {
+	// Review judges a request. Its error means that nothing is decided.
+	Review(ctx context.Context, req validate.Request, now time.Time) (validate.Decision, error)
+	// Binding reports whether a finding could deny a request of this user.
+	Binding(user string) bool
+}
+
+var _ Reviewer = (*validate.Reviewer)(nil)
+
+// Validator is the validating admission.Handler.
+type Validator struct {
+	reviewer Reviewer
+	metrics  *metrics
+	now      func() time.Time
+}
+
+// ValidatorOptions are what a Validator is made of.
+type ValidatorOptions struct {
+	// Reviewer judges.
+	Reviewer Reviewer
+	// Registerer takes the metrics of decisions.
+	Registerer prometheus.Registerer
+	// Now is the clock; time.Now if nil.
+	Now func() time.Time
+}
+
+// NewValidator returns a Validator. It is an error if its metrics are registered already.
+func NewValidator(o ValidatorOptions) (*Validator, error) {
+	metrics, err := newMetrics(o.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Validator{reviewer: o.Reviewer, metrics: metrics, now: o.Now}, nil
+}
+
+// Handle judges one request. What cannot be decided is refused if a finding could have refused
+// it; otherwise it is admitted with a warning, because nothing found could change that.
+func (v *Validator) Handle(ctx context.Context, req admission.Request) admission.Response {
+	decision, err := v.review(ctx, &req)
+	if err != nil {
+		return v.undecided(ctx, &req, err)
+	}
+	v.metrics.count(&decision)
+	log := logf.FromContext(ctx)
+	if decision.Skipped != validate.SkipNone {
+		log.V(1).Info("skipped", "reason", decision.Skipped)
+		return admission.Allowed("")
+	}
+	if !decision.Allowed() {
+		log.Info("denied", "id", decision.ID, "codes", decision.Codes(policy.ModeDeny), "user", req.UserInfo.Username, "revision", decision.Revision, "dryRun", decision.Request.DryRun)
+		return withAnnotations(denied(&decision), &decision)
+	}
+	log.V(1).Info("admitted", "warn", decision.Codes(policy.ModeWarn), "audit", decision.Codes(policy.ModeAudit), "revision", decision.Revision)
+	return withAnnotations(admission.Allowed("").WithWarnings(decision.Warnings()...), &decision)
+}
+
+// review calls the reviewer, and makes a panic an error like any other: controller-runtime would
+// answer it with a refusal, even to a controller.
+func (v *Validator) review(ctx context.Context, req *admission.Request) (decision validate.Decision, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			logf.FromContext(ctx).Error(fmt.Errorf("%v", cause), "panic in review", "stack", string(debug.Stack()))
+			err = &validate.UndecidedError{Binding: v.reviewer.Binding(req.UserInfo.Username), Err: errors.New("internal error")}
+		}
+	}()
+	return v.reviewer.Review(ctx, validate.Request{
+		Operation: string(req.Operation), Group: req.Kind.Group, Kind: req.Kind.Kind, Namespace: req.Namespace, Name: req.Name,
+		SubResource: req.SubResource, User: req.UserInfo.Username, Groups: req.UserInfo.Groups,
+		DryRun: req.DryRun != nil && *req.DryRun, Object: req.Object.Raw, OldObject: req.OldObject.Raw,
+	}, v.now())
+}
+
+func (v *Validator) undecided(ctx context.Context, req *admission.Request, err error) admission.Response {
+	binding := true
+	if undecided := (*validate.UndecidedError)(nil); errors.As(err, &undecided) {
+		binding, err = undecided.Binding, undecided.Err
+	}
+	v.metrics.undecided.Inc()
+	logf.FromContext(ctx).Error(err, "undecided", "binding", binding, "user", req.UserInfo.Username)
+	message := "Plainspec could not decide, retry: " + strings.ReplaceAll(err.Error(), "\n", " ")
+	if binding {
+		return admission.Errored(http.StatusInternalServerError, errors.New(message))
+	}
+	return admission.Allowed("").WithWarnings("Plainspec could not judge this object, and admitted it")
+}
+
+// denied is the refusal of a request, readable by people (message) and by programs (causes).
+func denied(d *validate.Decision) admission.Response {
+	response := admission.Denied(d.Message())
+	response.Warnings = d.Warnings()
+	response.Result.Details = &metav1.StatusDetails{Name: d.Request.Name, Group: d.Request.Group, Kind: d.Request.Kind}
+	for i := range d.Judgements {
+		if j := &d.Judgements[i]; j.Mode == policy.ModeDeny {
+			response.Result.Details.Causes = append(response.Result.Details.Causes, metav1.StatusCause{
+				Type: metav1.CauseType(j.Code), Message: j.Text, Field: j.Field,
+			})
+		}
+	}
+	return response
+}
+
+// withAnnotations adds what the API server's audit log keeps of the decision.
+func withAnnotations(response admission.Response, d *validate.Decision) admission.Response {
+	response.AuditAnnotations = map[string]string{"revision": d.Revision}
+	if d.ID != "" {
+		response.AuditAnnotations["id"] = d.ID
+	}
+	for _, mode := range []policy.Mode{policy.ModeDeny, policy.ModeWarn, policy.ModeAudit} {
+		if codes := d.Codes(mode); len(codes) > 0 {
+			response.AuditAnnotations[string(mode)] = strings.Join(codes, ",")
+		}
+	}
+	return response
+}
