@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -61,12 +62,16 @@ type Cluster struct {
 	dir        string
 	temporary  bool
 	plane      *envtest.ControlPlane
-	logs       []io.Closer
 	config     *rest.Config
 	kubeconfig string
 
-	stop     context.CancelFunc // of the programs in children
+	// The programs outlive the context of the start.
+	lifetime context.Context //nolint:containedctx // it is the cluster's life, not a call's
+	end      context.CancelFunc
 	children *errgroup.Group
+
+	mu   sync.Mutex // guards logs
+	logs []io.Closer
 }
 
 // Start builds what is missing, starts the cluster and returns when it can be
@@ -98,17 +103,15 @@ func (c *Cluster) start(ctx context.Context) error {
 	if err := c.identify(); err != nil {
 		return err
 	}
-	// The programs outlive the context of the start.
-	lifetime, stop := context.WithCancel(context.WithoutCancel(ctx))
-	c.stop = stop
-	c.children, lifetime = errgroup.WithContext(lifetime)
+	c.lifetime, c.end = context.WithCancel(context.WithoutCancel(ctx))
+	c.children = &errgroup.Group{}
 	if c.options.Controllers {
-		if err := c.startControllers(lifetime); err != nil {
+		if err := c.startControllers(); err != nil {
 			return err
 		}
 	}
 	if c.options.Nodes > 0 {
-		if err := c.startNodes(ctx, lifetime); err != nil {
+		if err := c.startNodes(ctx); err != nil {
 			return err
 		}
 	}
@@ -327,14 +330,16 @@ func (c *Cluster) CreateNamespace(ctx context.Context, name string) error {
 // Stop ends all programs and waits for them. It may be called twice.
 func (c *Cluster) Stop() error {
 	var errs []error
-	if c.stop != nil {
-		c.stop()
+	if c.end != nil {
+		c.end()
 		errs = append(errs, c.children.Wait())
 	}
 	if c.plane != nil {
 		errs = append(errs, c.plane.Stop())
 		c.plane = nil
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, log := range c.logs {
 		errs = append(errs, log.Close())
 	}

@@ -18,6 +18,9 @@ type KubectlCommand struct {
 	// Kubeconfig is the path of the file that says where the cluster is and
 	// who is asking.
 	Kubeconfig string
+	// Dir is the working directory; empty means this process's. File names in
+	// Args are relative to it.
+	Dir string
 	// Stdin is what kubectl reads with "-f -"; nil means nothing.
 	Stdin io.Reader
 	// Args follow the program's name.
@@ -44,7 +47,7 @@ func (k KubectlCommand) Run(ctx context.Context) (KubectlResult, error) {
 		// the same port.
 		"KUBECACHEDIR="+filepath.Join(filepath.Dir(k.Kubeconfig), "kubectl-cache"),
 	)
-	cmd.Stdin = k.Stdin
+	cmd.Dir, cmd.Stdin = k.Dir, k.Stdin
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()

@@ -11,7 +11,7 @@ import (
 )
 
 // startNodes creates the fake nodes and runs kwok, which plays them.
-func (c *Cluster) startNodes(ctx, lifetime context.Context) error {
+func (c *Cluster) startNodes(ctx context.Context) error {
 	client, err := kubernetes.NewForConfig(c.config)
 	if err != nil {
 		return fmt.Errorf("connect to the cluster: %w", err)
@@ -29,12 +29,13 @@ func (c *Cluster) startNodes(ctx, lifetime context.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.run(lifetime, program{name: "kwok", path: c.assets.Kwok, args: []string{
+	_, err = c.Run(Program{Name: "kwok", Path: c.assets.Kwok, Args: []string{
 		"--kubeconfig=" + kubeconfig,
 		"--config=" + c.assets.Stages,
 		"--manage-all-nodes=true",
 		"--node-lease-duration-seconds=40",
 	}})
+	return err
 }
 
 // fakeNode is what a kubelet would register. kwok fills in the capacity.

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -16,40 +17,79 @@ import (
 // restartDelay keeps a program that cannot start from eating a core.
 const restartDelay = time.Second
 
-// program is one child process that is started again when it ends.
-type program struct {
-	name string
-	path string
-	args []string
+// Program is something that runs beside a cluster, such as a webhook server.
+type Program struct {
+	// Name is the log file's name, without ".log".
+	Name string
+	// Path is the executable file.
+	Path string
+	Args []string
 }
 
-// run starts a program and keeps it running until the context ends.
-func (c *Cluster) run(ctx context.Context, p program) error {
-	log, err := c.openLog(p.name)
+// Process is a [Program] that is kept running.
+type Process struct {
+	mu      sync.Mutex
+	current *os.Process // nil between two runs
+}
+
+// Run starts a program and starts it again whenever it ends, until the cluster
+// is stopped. What it prints goes to a log file in [Cluster.LogDir].
+func (c *Cluster) Run(p Program) (*Process, error) {
+	log, err := c.openLog(p.Name)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	process := &Process{}
 	c.children.Go(func() error {
 		for {
-			cmd := exec.CommandContext(ctx, c.assets.Tether, append([]string{p.path}, p.args...)...)
-			cmd.Stdout, cmd.Stderr = log, log
-			// Its own group: an interrupt at the terminal must not end it
-			// before those that depend on it.
-			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-			cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-			cmd.WaitDelay = stopTimeout
-			err := cmd.Run()
-			if ctx.Err() != nil {
+			err := process.runOnce(c.lifetime, c.assets.Tether, p, log)
+			if c.lifetime.Err() != nil {
 				return nil //nolint:nilerr // it ended because it was told to
 			}
-			fmt.Fprintf(log, "%s ended (%v) and is started again\n", p.name, err)
+			fmt.Fprintf(log, "%s ended (%v) and is started again\n", p.Name, err)
 			select {
-			case <-ctx.Done():
+			case <-c.lifetime.Done():
 				return nil
 			case <-time.After(restartDelay):
 			}
 		}
 	})
+	return process, nil
+}
+
+func (p *Process) runOnce(ctx context.Context, tether string, program Program, log io.Writer) error {
+	cmd := exec.CommandContext(ctx, tether, append([]string{program.Path}, program.Args...)...)
+	cmd.Stdout, cmd.Stderr = log, log
+	// A process group of its own: an interrupt at the terminal must not end it
+	// before those that depend on it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = stopTimeout
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	p.set(cmd.Process)
+	defer p.set(nil)
+	return cmd.Wait()
+}
+
+func (p *Process) set(current *os.Process) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.current = current
+}
+
+// Restart asks the program to end; a new run, of what is then at its path,
+// follows a second after that.
+func (p *Process) Restart() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.current == nil { // it is about to start anyway
+		return nil
+	}
+	if err := p.current.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("end program: %w", err)
+	}
 	return nil
 }
 
@@ -80,13 +120,15 @@ func (c *Cluster) openLog(name string) (io.Writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.logs = append(c.logs, file)
 	return file, nil
 }
 
 // startControllers runs what turns Deployments into Pods on nodes, each under
 // the identity that it has in a real cluster.
-func (c *Cluster) startControllers(lifetime context.Context) error {
+func (c *Cluster) startControllers() error {
 	rootCA := filepath.Join(c.certDir(), "root-ca.crt")
 	if err := os.WriteFile(rootCA, c.config.CAData, 0o600); err != nil {
 		return fmt.Errorf("write certificate authority: %w", err)
@@ -104,15 +146,14 @@ func (c *Cluster) startControllers(lifetime context.Context) error {
 		"--kube-api-qps=200",
 		"--kube-api-burst=400",
 	}
-	return errors.Join(
-		c.run(lifetime, program{name: "kube-controller-manager", path: c.assets.ControllerManager, args: append([]string{
-			"--kubeconfig=" + manager,
-			"--use-service-account-credentials=true",
-			"--service-account-private-key-file=" + filepath.Join(c.certDir(), "sa-signer.key"),
-			"--root-ca-file=" + rootCA,
-		}, common...)}),
-		c.run(lifetime, program{name: "kube-scheduler", path: c.assets.Scheduler, args: append([]string{
-			"--kubeconfig=" + scheduler,
-		}, common...)}),
-	)
+	_, managerErr = c.Run(Program{Name: "kube-controller-manager", Path: c.assets.ControllerManager, Args: append([]string{
+		"--kubeconfig=" + manager,
+		"--use-service-account-credentials=true",
+		"--service-account-private-key-file=" + filepath.Join(c.certDir(), "sa-signer.key"),
+		"--root-ca-file=" + rootCA,
+	}, common...)})
+	_, schedulerErr = c.Run(Program{Name: "kube-scheduler", Path: c.assets.Scheduler, Args: append([]string{
+		"--kubeconfig=" + scheduler,
+	}, common...)})
+	return errors.Join(managerErr, schedulerErr)
 }

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"plainspec.dev/plainspec/test/cluster"
+)
+
+// up starts what is not running and applies the examples. Interrupted, it stops
+// what it started.
+func up(ctx context.Context, s state, out io.Writer) error {
+	ctx, cancel := whileParentLives(ctx)
+	defer cancel()
+	_, statErr := os.Stat(s.data())
+	continued := statErr == nil
+	release, err := s.exclusive()
+	if err != nil {
+		return err
+	}
+	defer release()
+	fmt.Fprint(out, "Plainspec in front of a Kubernetes control plane on this machine\n\n")
+	started, err := s.ensureRunning(ctx, out)
+	if err == nil {
+		err = applyAll(ctx, s, out)
+	}
+	if err == nil {
+		fmt.Fprint(out, s.advice())
+		return nil
+	}
+	interrupted := ctx.Err() != nil
+	if started || interrupted && !continued {
+		err = errors.Join(err, s.cleanUp(context.WithoutCancel(ctx), interrupted && !continued))
+	}
+	return err
+}
+
+// cleanUp stops what up started. An interrupted start leaves no files; one that
+// failed leaves its logs, and a cluster that was there before keeps its data.
+func (s state) cleanUp(ctx context.Context, remove bool) error {
+	if err := s.stopSupervisor(ctx); err != nil {
+		return err
+	}
+	if !remove {
+		return nil
+	}
+	if err := os.RemoveAll(s.dir); err != nil {
+		return fmt.Errorf("remove state folder: %w", err)
+	}
+	return nil
+}
+
+// ensureRunning returns when cluster and server are ready, and tells whether it
+// started them.
+func (s state) ensureRunning(ctx context.Context, out io.Writer) (started bool, err error) {
+	assets, err := cluster.Binaries(ctx, out)
+	if err != nil {
+		return false, err
+	}
+	start := time.Now()
+	hash, err := s.buildServer(ctx)
+	if err != nil {
+		return false, err
+	}
+	tell(out, "Plainspec", "built from this source tree in %s", time.Since(start).Round(time.Second))
+	if err := relink(assets.Kubectl, s.kubectl()); err != nil {
+		return false, err
+	}
+	usable, err := s.usable(ctx)
+	if err != nil {
+		return false, err
+	}
+	if !usable {
+		// Whatever is left of an earlier one must not hold its data.
+		if err := s.stopSupervisor(ctx); err != nil {
+			return false, err
+		}
+		return true, s.startSupervisor(ctx, out)
+	}
+	tell(out, "control plane", "already running")
+	return false, s.refresh(ctx, hash, out)
+}
+
+// usable tells whether a cluster runs and answers.
+func (s state) usable(ctx context.Context) (bool, error) {
+	alive, err := s.supervised()
+	if err != nil || !alive {
+		return false, err
+	}
+	if _, ready := s.running(); !ready {
+		return false, nil
+	}
+	result, err := s.runKubectl(ctx, "get", "--raw", "/readyz", "--request-timeout=10s")
+	return err == nil && result.ExitCode == 0, err
+}
+
+// refresh makes the running server the one that was just built.
+func (s state) refresh(ctx context.Context, hash string, out io.Writer) error {
+	if r, _ := s.running(); r.Server == hash {
+		tell(out, "Plainspec", "already running")
+		return nil
+	}
+	if err := s.signal(syscall.SIGUSR1); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	for {
+		if r, _ := s.running(); r.Server == hash {
+			tell(out, "Plainspec", "restarted, since its source has changed")
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("restart the Plainspec server: %w: %s", ctx.Err(), lastLine(s.path("logs", "plainspec.log")))
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// follow prints the supervisor's progress until it is ready.
+func follow(ctx context.Context, progress io.Reader, out io.Writer) error {
+	for lines := bufio.NewScanner(progress); lines.Scan(); {
+		line := lines.Text()
+		if line == readyLine {
+			return nil
+		}
+		if message, failed := strings.CutPrefix(line, errorPrefix); failed {
+			return errors.New(message)
+		}
+		fmt.Fprintln(out, line)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return errors.New("the supervisor ended; .local/logs/supervisor.log says why")
+}
+
+func relink(target, link string) error {
+	if err := os.RemoveAll(link); err != nil {
+		return fmt.Errorf("link kubectl: %w", err)
+	}
+	if err := os.Symlink(target, link); err != nil {
+		return fmt.Errorf("link kubectl: %w", err)
+	}
+	return nil
+}
+
+func tell(out io.Writer, what, format string, args ...any) {
+	fmt.Fprintf(out, "%-20s %s\n", what, fmt.Sprintf(format, args...))
+}
+
+// advice says how to go on.
+func (s state) advice() string {
+	return fmt.Sprintf(`
+The cluster keeps running. To use it:
+
+  export KUBECONFIG=%s
+  export PATH=%s:$PATH     # if you have no kubectl of your own
+
+Try next:
+
+  kubectl apply -f examples/02-volume-hidden-version.yaml       # refused: a volume hides the version
+  kubectl create deployment web --image=nginx                   # refused: no tag
+  kubectl create deployment web --image=nginx:1.27.3            # admitted
+  kubectl set image deployment/web nginx=nginx:latest           # refused: latest is no version
+  kubectl get pods --all-namespaces                             # what was admitted runs, on fake nodes
+
+Logs are in %s. Run "make up" again after a change to the source.
+To stop it and remove all that it kept: make down
+`, s.kubeconfig(), filepath.Dir(s.kubectl()), s.logs())
+}
