@@ -14,6 +14,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 
 	"plainspec.dev/plainspec/certs"
 )
@@ -35,11 +36,11 @@ func writeLocal(t *testing.T, dir string, notAfter time.Time) {
 func run(t *testing.T, w *certs.Watcher) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- w.Run(ctx) }()
+	var group errgroup.Group
+	group.Go(func() error { return w.Run(ctx) })
 	t.Cleanup(func() {
 		cancel()
-		if err := <-done; err != nil {
+		if err := group.Wait(); err != nil {
 			t.Errorf("Run() error = %v", err)
 		}
 	})

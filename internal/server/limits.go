@@ -30,12 +30,12 @@ func defaultLimits() limits {
 		idle: 2 * time.Minute,
 		// The API server sends less than 1 KiB of headers; client certificates are not part of them.
 		headerBytes: 16 << 10,
-		// After the drain period a request can still be as old as nothing and take maxTimeout.
+		// A request that arrives at the end of the drain period may take all its time.
 		reviewShutdown: maxTimeout,
 		// A scrape or probe that takes longer is of no use to a process that is gone.
 		probeShutdown: time.Second,
-		// What waits holds a connection and a goroutine, some 50 KiB. With the default of 32 in flight, 512 wait: at
-		// 1 ms per review the last of them waits 16 ms, so a longer queue means that something else is wrong.
+		// What waits holds a connection and a goroutine, some 50 KiB. At 1 ms per review the last of a full queue waits
+		// 16 ms, so a longer queue would only hide that something is wrong.
 		waitersPerSlot: 16,
 	}
 }

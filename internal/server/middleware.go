@@ -8,7 +8,6 @@ import (
 	"runtime/debug"
 	"sync/atomic"
 
-	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/semaphore"
@@ -17,6 +16,7 @@ import (
 // requestMetrics describe the reviews' HTTP requests.
 type requestMetrics struct {
 	inFlight   prometheus.Gauge
+	waiting    atomic.Int64
 	duration   *prometheus.HistogramVec
 	overloaded prometheus.Counter
 	panics     prometheus.Counter
@@ -43,7 +43,11 @@ func newRequestMetrics(registerer prometheus.Registerer) (*requestMetrics, error
 			Help: "Requests whose handler panicked.",
 		}),
 	}
-	for _, collector := range []prometheus.Collector{m.inFlight, m.duration, m.overloaded, m.panics} {
+	waiting := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "plainspec_http_requests_waiting",
+		Help: "Requests waiting for their turn, because as many are being handled as may.",
+	}, func() float64 { return float64(m.waiting.Load()) })
+	for _, collector := range []prometheus.Collector{m.inFlight, waiting, m.duration, m.overloaded, m.panics} {
 		if err := registerer.Register(collector); err != nil {
 			return nil, err
 		}
@@ -88,7 +92,7 @@ func (s *Server) recoverPanics(next http.Handler) http.Handler {
 			// If the handler had begun its answer, this adds to a broken one and changes nothing.
 			http.Error(w, "internal error", http.StatusInternalServerError)
 		}()
-		next.ServeHTTP(w, r.WithContext(logr.NewContext(r.Context(), s.options.Logger)))
+		next.ServeHTTP(w, r)
 	})
 }
 
@@ -97,13 +101,12 @@ func (s *Server) recoverPanics(next http.Handler) http.Handler {
 func (s *Server) limit(next http.Handler) http.Handler {
 	slots := semaphore.NewWeighted(int64(s.options.MaxInFlight))
 	maxWaiting := int64(s.options.MaxInFlight) * s.limits.waitersPerSlot
-	var waiting atomic.Int64
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := errQueueFull
-		if waiting.Add(1) <= maxWaiting {
+		if s.metrics.waiting.Add(1) <= maxWaiting {
 			err = slots.Acquire(r.Context(), 1)
 		}
-		waiting.Add(-1)
+		s.metrics.waiting.Add(-1)
 		if errors.Is(err, context.Canceled) {
 			return // The client left; nobody reads an answer.
 		}

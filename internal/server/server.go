@@ -47,8 +47,8 @@ type Options struct {
 	// Handler answers reviews. Its request contexts end at the request's deadline or when the client leaves, not when
 	// the server is told to stop. Required.
 	Handler http.Handler
-	// Overloaded answers a request that got no turn before its deadline; it has the margin that was left for writing,
-	// and the request's body is still unread. Default: status 503.
+	// Overloaded answers a request that got no turn before its deadline. It has the margin that was left for the answer;
+	// the request's context is over and its body still unread. Default: status 503.
 	Overloaded http.Handler
 	// Certificates is where the serving certificate comes from. Required.
 	Certificates Certificates
@@ -179,7 +179,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.reviews.listener == nil {
 		return errors.New("run server: not listening")
 	}
-	s.build()
+	s.build(ctx)
 	// The servers outlive ctx by the drain; group ends early only if one of them breaks.
 	group, broken := errgroup.WithContext(context.WithoutCancel(ctx))
 	for _, e := range []*endpoint{s.reviews, s.probes, s.scrapes} {
@@ -200,23 +200,26 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 // build makes the servers, late enough for tests to have changed the limits.
-func (s *Server) build() {
-	s.reviews.server = s.newHTTPServer(s.middleware(s.options.Handler))
+func (s *Server) build(ctx context.Context) {
+	// A request's context carries the logger, and does not end when ctx does: reviews in flight finish.
+	base := logr.NewContext(context.WithoutCancel(ctx), s.options.Logger)
+	s.reviews.server = s.newHTTPServer(base, s.middleware(s.options.Handler))
 	s.reviews.server.TLSConfig = &tls.Config{
 		MinVersion:     tls.VersionTLS13,
 		GetCertificate: s.options.Certificates.GetCertificate,
 	}
-	s.probes.server = s.newHTTPServer(s.probeHandler())
-	s.scrapes.server = s.newHTTPServer(s.metricsHandler())
+	s.probes.server = s.newHTTPServer(base, s.probeHandler())
+	s.scrapes.server = s.newHTTPServer(base, s.metricsHandler())
 }
 
-func (s *Server) newHTTPServer(handler http.Handler) *http.Server {
+func (s *Server) newHTTPServer(base context.Context, handler http.Handler) *http.Server {
 	// kube-apiserver speaks HTTP/1.1 to webhooks whatever is offered (k8s.io/apiserver/pkg/util/webhook/client.go), so
 	// HTTP/2 would only add a protocol's worth of attacks.
 	protocols := &http.Protocols{}
 	protocols.SetHTTP1(true)
 	return &http.Server{
 		Handler:           handler,
+		BaseContext:       func(net.Listener) context.Context { return base },
 		Protocols:         protocols,
 		ReadHeaderTimeout: s.limits.readHeader,
 		ReadTimeout:       s.limits.read,
