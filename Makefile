@@ -16,7 +16,7 @@ GOLANGCI_LINT := go tool -modfile=tools/lint/go.mod golangci-lint
 
 # The timeout is for a slow machine that runs several clusters; no test takes minutes by itself.
 TEST_FLAGS ?= -race -timeout 30m
-BENCH ?= ./internal/...
+BENCH ?= ./internal/... ./test/bench/...
 FUZZTIME ?= 10s
 
 GENERATED := ':(glob)**/zz_generated.*' policies/schema docs/policies.md docs/configuration.md
