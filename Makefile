@@ -65,7 +65,7 @@ bench: go ## Run the benchmarks (BENCH=./internal/webhook/... for some of them)
 	go test -run '^$$' -bench . -benchmem $(BENCH)
 
 fuzz: go ## Run each fuzz test for a moment (FUZZTIME=10s)
-	@grep -rHoE --include='*_test.go' '^func Fuzz[[:alnum:]_]+' api certs cmd internal | while IFS=: read -r file func; do \
+	@git grep --untracked -oE '^func Fuzz[[:alnum:]_]+' -- '*_test.go' | while IFS=: read -r file func; do \
 		echo "fuzz $${func#func } in $${file%/*}"; \
 		go test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) "./$${file%/*}"; \
 	done
