@@ -1,0 +1,212 @@
+// Package app wires the server process: it reads flags and files, loads the policies and starts what answers.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"github.com/go-logr/logr"
+	"github.com/open-policy-agent/opa/v1/util"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"plainspec.dev/plainspec/api/config/v1alpha1"
+	"plainspec.dev/plainspec/certs"
+	"plainspec.dev/plainspec/cmd/webhook/options"
+	"plainspec.dev/plainspec/internal/policy"
+	"plainspec.dev/plainspec/internal/server"
+	"plainspec.dev/plainspec/internal/validate"
+	"plainspec.dev/plainspec/internal/webhook"
+	"plainspec.dev/plainspec/policies"
+)
+
+// NewCommand returns the command of the server. It serves until its context ends, logs to its standard output, and
+// returns errors of one line.
+func NewCommand() *cobra.Command {
+	o := options.New()
+	command := &cobra.Command{
+		Use:     "webhook",
+		Short:   "Serve the Plainspec admission webhook",
+		Version: version(),
+		Args:    cobra.NoArgs,
+		// A usage text would hide the one line that says what went wrong; main prints that line.
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE: func(command *cobra.Command, _ []string) error {
+			o.Complete()
+			if err := o.Validate(); err != nil {
+				return oneLine(err)
+			}
+			log := o.Logger(command.OutOrStdout())
+			ctrllog.SetLogger(log) // For controller-runtime's own packages.
+			return oneLine(run(ctrllog.IntoContext(command.Context(), log), o, metrics.Registry))
+		},
+	}
+	o.AddFlags(command.Flags())
+	return command
+}
+
+// run serves until ctx ends.
+func run(ctx context.Context, o *options.Options, registry metrics.RegistererGatherer) error {
+	log := logr.FromContextOrDiscard(ctx)
+	config, err := loadConfig(o.Config)
+	if err != nil {
+		return err
+	}
+	set, err := loadPolicies(ctx, o.Policies, config)
+	if err != nil {
+		return err
+	}
+	handler, err := newHandler(config, set, registry)
+	if err != nil {
+		return err
+	}
+	watcher, err := certs.NewWatcher(certs.Options{Dir: o.CertificateDir, Logger: log, Registerer: registry})
+	if err != nil {
+		return err
+	}
+	if err := registerProcessMetrics(registry, set.Revision()); err != nil {
+		return fmt.Errorf("register process metrics: %w", err)
+	}
+	s, err := server.New(server.Options{
+		BindAddress:        o.BindAddress,
+		MetricsBindAddress: o.MetricsBindAddress,
+		ProbeBindAddress:   o.ProbeBindAddress,
+		DrainPeriod:        o.DrainPeriod,
+		MaxInFlight:        o.MaxInFlight,
+		Handler:            handler,
+		Overloaded:         http.HandlerFunc(webhook.Overloaded),
+		Certificates:       watcher,
+		// The set is loaded before the server listens, and never unloaded.
+		Checks:   map[string]func() error{"policies": func() error { return nil }},
+		Logger:   log,
+		Registry: registry,
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.Listen(ctx); err != nil {
+		return err
+	}
+	log.Info("starting", "version", version(), "enforcement", config.Enforcement, "revision", set.Revision(), "rules", len(set.Rules()))
+	return serve(ctx, s, watcher)
+}
+
+// serve runs the server and the certificate's watcher; the end of either ends both.
+func serve(ctx context.Context, s *server.Server, watcher *certs.Watcher) error {
+	group, ctx := errgroup.WithContext(ctx)
+	// The watcher stops when the drain is over and not when it begins: a drain may outlast a certificate.
+	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
+	group.Go(func() error { return watcher.Run(watching) })
+	group.Go(func() error {
+		defer stopWatching()
+		return s.Run(ctx)
+	})
+	return group.Wait()
+}
+
+func loadConfig(path string) (*v1alpha1.Configuration, error) {
+	if path == "" {
+		return v1alpha1.Default(), nil
+	}
+	return v1alpha1.Load(path)
+}
+
+func loadPolicies(ctx context.Context, overlay string, config *v1alpha1.Configuration) (*policy.Set, error) {
+	o := policy.Options{Library: policies.FS, Parameters: make(map[string]any, len(config.Parameters))}
+	if overlay != "" {
+		o.Overlay = os.DirFS(overlay)
+	}
+	for name, value := range config.Parameters {
+		var decoded any
+		if len(value.Raw) > 0 { // Nothing is how a null arrives.
+			if err := util.UnmarshalJSON(value.Raw, &decoded); err != nil {
+				return nil, fmt.Errorf("decode parameters.%s: %w", name, err)
+			}
+		}
+		o.Parameters[name] = decoded
+	}
+	return policy.Load(ctx, o)
+}
+
+// newHandler returns the handler of all paths that the API server calls.
+func newHandler(config *v1alpha1.Configuration, set *policy.Set, registerer prometheus.Registerer) (http.Handler, error) {
+	modes := make(map[string]policy.Mode, len(config.Rules))
+	for code, rule := range config.Rules {
+		modes[code] = policy.Mode(rule.Mode)
+	}
+	controllers := make([]string, 0, len(config.Controllers))
+	for _, controller := range config.Controllers {
+		controllers = append(controllers, controller.User)
+	}
+	reviewer, err := validate.New(validate.Options{
+		Set:         set,
+		Enforcement: validate.Enforcement(config.Enforcement),
+		Modes:       modes,
+		Controllers: controllers,
+		Contact:     config.Contact,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("apply configuration: %w", err)
+	}
+	validator, err := webhook.NewValidator(webhook.ValidatorOptions{Reviewer: reviewer, Registerer: registerer})
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/validate", webhook.NewHandler(validator))
+	return mux, nil
+}
+
+// registerProcessMetrics adds what describes the process: its revision, its memory and its threads.
+func registerProcessMetrics(registerer prometheus.Registerer, revision string) error {
+	revisionInfo := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "plainspec_policy_revision_info",
+		Help: "The revision of the policies that judge: always 1, the revision is the label.",
+	}, []string{"revision"})
+	revisionInfo.WithLabelValues(revision).Set(1)
+	for _, collector := range []prometheus.Collector{
+		revisionInfo,
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	} {
+		// Packages of controller-runtime add the last two to its registry too.
+		if err := registerer.Register(collector); err != nil && !errors.As(err, &prometheus.AlreadyRegisteredError{}) {
+			return err
+		}
+	}
+	return nil
+}
+
+// version returns what the go command recorded of the source: a tag, or a pseudo-version of the commit.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	return info.Main.Version
+}
+
+// oneLine folds an error's text into one line, since a supervisor shows only the last one.
+func oneLine(err error) error {
+	if err == nil || !strings.Contains(err.Error(), "\n") {
+		return err
+	}
+	var lines []string
+	for line := range strings.Lines(err.Error()) {
+		// Under a line of Rego, a caret marks a column that the message has already named.
+		if line = strings.TrimSpace(line); strings.Trim(line, "^") != "" {
+			lines = append(lines, line)
+		}
+	}
+	return errors.New(strings.Join(lines, "; "))
+}
