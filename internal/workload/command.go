@@ -9,10 +9,15 @@ import (
 )
 
 const (
-	// longestScript bounds the shell scripts that are parsed, in bytes. The parser descends once
-	// per nested construct; 64 KiB of opening brackets stay far below Go's stack limit, and no
-	// command worth reading is longer. A longer script counts as one that may do anything.
-	longestScript = 64 << 10
+	// longestScript and mostBrackets bound the shell scripts that are parsed, in bytes and in
+	// opening brackets: the parser's time grows with the square of their nesting, 0.9 s for
+	// 64 KiB of them. What is beyond counts as a script that may do anything.
+	longestScript = 16 << 10
+	mostBrackets  = 256
+	// allScripts bounds what is parsed of one object, in bytes, about 25 ms of work.
+	allScripts = 128 << 10
+	// longestPath is Linux' PATH_MAX: a longer word names no file.
+	longestPath = 4096
 	// deepestShell bounds sh -c "sh -c …".
 	deepestShell = 4
 )
@@ -63,11 +68,13 @@ type commandReader struct {
 	cwd   string
 	facts commandFacts
 	depth int
+	// budget is how many bytes of script may still be parsed of the object.
+	budget *int
 }
 
 // readCommands reads everything that a container runs.
-func readCommands(c *container, field string) commandFacts {
-	r := &commandReader{kind: ReferenceCommand, cwd: c.WorkingDir}
+func readCommands(c *container, field string, budget *int) commandFacts {
+	r := &commandReader{kind: ReferenceCommand, cwd: c.WorkingDir, budget: budget}
 	argv := make([]string, 0, len(c.Command)+len(c.Args))
 	argv = append(append(argv, c.Command...), c.Args...)
 	fields := func(i int) string {
@@ -77,6 +84,9 @@ func readCommands(c *container, field string) commandFacts {
 		return field + ".args[" + strconv.Itoa(i-len(c.Command)) + "]"
 	}
 	r.argv(argv, fields)
+	if start := skipWrappers(argv); len(c.Command) == 0 && start < len(argv) {
+		r.unsureProgram(fields(start))
+	}
 	if hook := c.Lifecycle.PostStart; hook != nil && hook.Exec != nil {
 		r.facts.writes = true
 		r.kind, r.cwd = ReferenceHook, c.WorkingDir
@@ -88,12 +98,22 @@ func readCommands(c *container, field string) commandFacts {
 	for i := range c.Env {
 		r.env(c.Env[i].Name, c.Env[i].Value, field+".env["+strconv.Itoa(i)+"].value")
 	}
-	if path.IsAbs(c.WorkingDir) {
+	if len(c.Command) == 0 && path.IsAbs(c.WorkingDir) {
 		r.facts.words = append(r.facts.words, word{
 			kind: ReferenceWorkingDir, field: field + ".workingDir", path: path.Clean(c.WorkingDir),
 		})
 	}
 	return r.facts
+}
+
+// unsureProgram takes back that the word at a field is the program: without a command, arguments
+// go to the image's own program, which may or may not run the first of them.
+func (r *commandReader) unsureProgram(field string) {
+	for i := range r.facts.words {
+		if w := &r.facts.words[i]; w.field == field && w.kind == ReferenceCommand && w.position == 0 {
+			w.verb, w.position = "", 1
+		}
+	}
 }
 
 // argv reads one command given as words. fields names the field of each word.
@@ -110,6 +130,9 @@ func (r *commandReader) argv(argv []string, fields func(int) string) {
 	}
 	if writers[verb] {
 		r.facts.writes = true
+	}
+	if r.kind == ReferenceCommand && path.IsAbs(r.cwd) {
+		r.facts.words = append(r.facts.words, word{kind: ReferenceWorkingDir, field: fields(start), path: path.Clean(r.cwd), verb: verb})
 	}
 	position := 0
 	flag := ""
@@ -172,7 +195,8 @@ func scriptAfter(argv []string, start int, verb string) int {
 
 // script reads a shell script. What cannot be parsed is read as plain words, and may write.
 func (r *commandReader) script(source string) {
-	if len(source) > longestScript || r.depth >= deepestShell {
+	*r.budget -= len(source)
+	if len(source) > longestScript || strings.Count(source, "(") > mostBrackets || *r.budget < 0 || r.depth >= deepestShell {
 		r.facts.writes = true
 		return
 	}
@@ -291,7 +315,7 @@ func namesFile(text string) bool {
 // resolve makes a path absolute; empty if it is relative to an unknown folder.
 func (r *commandReader) resolve(text string) string {
 	switch {
-	case text == "" || strings.Contains(text, "://"):
+	case text == "" || len(text) > longestPath || strings.Contains(text, "://"):
 		return ""
 	case path.IsAbs(text):
 		return path.Clean(text)
@@ -308,7 +332,7 @@ func (r *commandReader) env(name, value, field string) {
 	}
 	r.field = field
 	for element := range strings.SplitSeq(value, ":") {
-		if path.IsAbs(element) {
+		if path.IsAbs(element) && len(element) <= longestPath {
 			r.facts.words = append(r.facts.words, word{kind: ReferenceEnv, field: field, path: path.Clean(element), verb: name})
 		}
 	}

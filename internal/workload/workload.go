@@ -46,7 +46,7 @@ type Workload struct {
 	Applications []Component `json:"applications,omitempty" jsonschema:"the components with the role application; present only where labels is"`
 
 	containers []containerFacts
-	template   string
+	volumes    map[string]*volumeFacts
 }
 
 // Images groups image references.
@@ -156,8 +156,10 @@ type Reference struct {
 	Field string `json:"field" jsonschema:"the field path"`
 	// Path is what is named, absolute.
 	Path string `json:"path" jsonschema:"what is named, absolute"`
-	// Verb is the program of the command, without its folder ("java"); for env, the variable.
-	Verb string `json:"verb" jsonschema:"the command's program without its folder, such as java; the variable's name for env"`
+	// Verb is the program of the command, without its folder ("java"); for env, the variable; for
+	// workingDir, a program that runs there, empty for the image's own. It is empty for the first
+	// of the arguments of a container without a command: the image's own program gets it.
+	Verb string `json:"verb" jsonschema:"the command's program without its folder, such as java; the variable's name for env; a program that runs there for workingDir; empty for the image's own program"`
 	// Flag is the option that the word belongs to, such as "-jar".
 	Flag string `json:"flag" jsonschema:"the option the word belongs to, such as -jar"`
 	// Position is 0 for the program itself, else the word's number among those that are no options.
