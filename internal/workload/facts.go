@@ -55,8 +55,10 @@ type containerFacts struct {
 	role     string
 	field    string
 	image    ImageName
-	commands *commandFacts // nil until needed
 	mounts   []mountFacts
+	byPath   map[string]*mountFacts // the mounts by their path
+	budget   *int                   // of script, shared by the object's containers
+	commands *commandFacts          // nil until needed
 }
 
 type mountFacts struct {
@@ -66,12 +68,24 @@ type mountFacts struct {
 	subPath  string
 	readOnly bool
 	class    string
+	// references are the container's words at or below path; they are joined with the words.
+	references []Reference
 }
 
+// words reads the container's commands, once, and hands each word to the mount that holds it.
 func (c *containerFacts) words() *commandFacts {
-	if c.commands == nil {
-		facts := readCommands(c.container, c.field)
-		c.commands = &facts
+	if c.commands != nil {
+		return c.commands
+	}
+	facts := readCommands(c.container, c.field, c.budget)
+	c.commands = &facts
+	for i := range facts.words {
+		w := &facts.words[i]
+		if m := c.mountOf(w.path); m != nil {
+			m.references = append(m.references, Reference{
+				Kind: w.kind, Field: w.field, Path: w.path, Verb: w.verb, Flag: w.flag, Position: w.position, Write: w.write,
+			})
+		}
 	}
 	return c.commands
 }
@@ -80,9 +94,13 @@ func (c *containerFacts) words() *commandFacts {
 func (r *Reader) Read(o *Object, want Groups) *Workload {
 	template := o.template()
 	specField := o.kind.Template.SpecPath()
-	w := &Workload{Kind: o.kind.Name, Group: o.kind.Groups[0], template: specField}
+	w := &Workload{Kind: o.kind.Name, Group: o.kind.Groups[0]}
 	volumes := r.volumes(o, &template.Spec, specField)
-	w.containers = r.containers(&template.Spec, specField, volumes)
+	w.volumes = make(map[string]*volumeFacts, len(volumes))
+	for _, v := range volumes {
+		w.volumes[v.name] = v
+	}
+	w.containers = r.containers(&template.Spec, specField, w.volumes)
 	classify(w.containers)
 	for i := range w.containers {
 		c := &w.containers[i]
@@ -117,16 +135,17 @@ func (r *Reader) volumes(o *Object, spec *podSpec, field string) []*volumeFacts 
 	return volumes
 }
 
-func (r *Reader) containers(spec *podSpec, field string, volumes []*volumeFacts) []containerFacts {
+func (r *Reader) containers(spec *podSpec, field string, volumes map[string]*volumeFacts) []containerFacts {
+	budget := allScripts
 	all := make([]containerFacts, 0, len(spec.InitContainers)+len(spec.Containers)+len(spec.EphemeralContainers))
 	add := func(list []container, name, role string) {
 		for i := range list {
-			c := containerFacts{container: &list[i], role: role, field: field + "." + name + "[" + strconv.Itoa(i) + "]"}
+			c := containerFacts{container: &list[i], role: role, field: field + "." + name + "[" + strconv.Itoa(i) + "]", budget: &budget}
 			if role == RoleInit && c.RestartPolicy == "Always" {
 				c.role = RoleSidecar
 			}
 			c.image = r.images.parse(c.Image)
-			c.mounts = joinMounts(&c, volumes)
+			c.join(volumes)
 			all = append(all, c)
 		}
 	}
@@ -136,53 +155,53 @@ func (r *Reader) containers(spec *podSpec, field string, volumes []*volumeFacts)
 	return all
 }
 
-// joinMounts joins a container's mounts with their volumes. A mount without its volume is left
-// out: the API server refuses it.
-func joinMounts(c *containerFacts, volumes []*volumeFacts) []mountFacts {
-	var joined []mountFacts
+// join joins a container's mounts with their volumes. A mount without its volume is left out: the
+// API server refuses it.
+func (c *containerFacts) join(volumes map[string]*volumeFacts) {
+	if len(c.VolumeMounts) == 0 {
+		return
+	}
+	c.mounts = make([]mountFacts, 0, len(c.VolumeMounts))
+	c.byPath = make(map[string]*mountFacts, len(c.VolumeMounts))
 	for i := range c.VolumeMounts {
 		m := &c.VolumeMounts[i]
-		for _, v := range volumes {
-			if v.name == m.Name {
-				joined = append(joined, mountFacts{
-					volume: v, path: path.Clean("/" + m.MountPath), subPath: m.SubPath, readOnly: m.ReadOnly, class: v.class,
-					field: c.field + ".volumeMounts[" + strconv.Itoa(i) + "]",
-				})
-				break
-			}
+		v, ok := volumes[m.Name]
+		if !ok {
+			continue
 		}
+		c.mounts = append(c.mounts, mountFacts{
+			volume: v, path: path.Clean("/" + m.MountPath), subPath: m.SubPath, readOnly: m.ReadOnly, class: v.class,
+			field: c.field + ".volumeMounts[" + strconv.Itoa(i) + "]",
+		})
+		joined := &c.mounts[len(c.mounts)-1]
+		c.byPath[joined.path] = joined
+		if m.ReadOnly {
+			continue
+		}
+		if v.writer == nil {
+			v.writer = c.container
+		}
+		v.shared = v.shared || v.writer != c.container
 	}
-	return joined
 }
 
 // classify tells filled emptyDirs from scratch ones: filled is what another container can write,
 // or what the container itself may write before its program starts.
 func classify(containers []containerFacts) {
 	for i := range containers {
-		reader := &containers[i]
-		for j := range reader.mounts {
-			if m := &reader.mounts[j]; m.class == ClassScratch && mayBeFilled(containers, i, m.volume) {
+		c := &containers[i]
+		for j := range c.mounts {
+			m := &c.mounts[j]
+			if m.class == ClassScratch && (m.volume.writableByOther(c.container) || c.words().writes) {
 				m.class = ClassFilled
 			}
 		}
 	}
 }
 
-func mayBeFilled(containers []containerFacts, reader int, v *volumeFacts) bool {
-	for i := range containers {
-		if i == reader {
-			if containers[i].words().writes {
-				return true
-			}
-			continue
-		}
-		for j := range containers[i].mounts {
-			if m := &containers[i].mounts[j]; m.volume == v && !m.readOnly {
-				return true
-			}
-		}
-	}
-	return false
+// writableByOther reports whether a container other than this one can write a volume.
+func (v *volumeFacts) writableByOther(other *container) bool {
+	return v.shared || v.writer != nil && v.writer != other
 }
 
 func (w *Workload) addImage(image Image, want *Groups) {
@@ -238,41 +257,33 @@ func (m *Mounts) group(class string) *[]Mount {
 
 // mount is the fact of one mount, with the references to what is at or below it.
 func (c *containerFacts) mount(m *mountFacts) Mount {
+	c.words()
 	fact := Mount{
 		Container: c.Name, Role: c.role, Image: c.image.Name, Path: m.path, Field: m.field, Volume: m.volume.name, Type: m.volume.kind,
 		Source: m.volume.source, Target: m.volume.target, SubPath: m.subPath, ReadOnly: m.readOnly, Declarations: m.volume.declarations,
+		References: m.references,
 	}
-	if m.path != "/" {
-		fact.Segments = strings.Split(m.path[1:], "/")
+	if m.path == "/" || len(m.path) > longestPath {
+		return fact
 	}
+	fact.Segments = strings.Split(m.path[1:], "/")
 	for above := path.Dir(m.path); above != "/"; above = path.Dir(above) {
 		fact.Above = append(fact.Above, above)
-	}
-	words := c.words().words
-	for i := range words {
-		if word := &words[i]; c.mountOf(word.path) == m {
-			fact.References = append(fact.References, Reference{
-				Kind: word.kind, Field: word.field, Path: word.path, Verb: word.verb, Flag: word.flag, Position: word.position, Write: word.write,
-			})
-		}
 	}
 	return fact
 }
 
-// mountOf returns the mount that holds a path: the deepest one at or above it.
+// mountOf returns the mount that holds a path: the deepest one at or above it, nil if none does.
 func (c *containerFacts) mountOf(p string) *mountFacts {
-	var deepest *mountFacts
-	for i := range c.mounts {
-		if m := &c.mounts[i]; within(p, m.path) && (deepest == nil || len(m.path) > len(deepest.path)) {
-			deepest = m
-		}
+	if len(c.byPath) == 0 || p == "" {
+		return nil
 	}
-	return deepest
-}
-
-// within reports whether a clean absolute path is at or below a folder.
-func within(p, folder string) bool {
-	return folder == "/" || strings.HasPrefix(p, folder) && (len(p) == len(folder) || p[len(folder)] == '/')
+	for {
+		if m := c.byPath[p]; m != nil || p == "/" {
+			return m
+		}
+		p = path.Dir(p)
+	}
 }
 
 func (w *Workload) addLabels(o *Object, template *podTemplate) {
@@ -305,15 +316,11 @@ func (w *Workload) Repository(name string) string {
 	return ""
 }
 
-// VolumeSource is the source of a volume, such as "flexVolume alicloud/disk"; empty if no
-// container mounts it.
+// VolumeSource is the source of a volume, such as "flexVolume alicloud/disk"; empty if there is
+// no such volume.
 func (w *Workload) VolumeSource(name string) string {
-	for i := range w.containers {
-		for j := range w.containers[i].mounts {
-			if v := w.containers[i].mounts[j].volume; v.name == name {
-				return v.source
-			}
-		}
+	if v, ok := w.volumes[name]; ok {
+		return v.source
 	}
 	return ""
 }

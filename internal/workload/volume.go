@@ -19,6 +19,9 @@ type volumeFacts struct {
 	image        string // an image volume's reference
 	imageField   string
 	declarations []Declaration
+
+	writer *container // the first container that can write it
+	shared bool       // another one can, too
 }
 
 // claimTemplate is the type of volumes that a StatefulSet's volumeClaimTemplates make.

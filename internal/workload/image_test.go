@@ -1,0 +1,43 @@
+package workload
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestParseImage(t *testing.T) {
+	t.Parallel()
+	digest := "sha256:" + strings.Repeat("a", 64)
+	for value, want := range map[string]ImageName{
+		"nginx":                           {Registry: "docker.io", Repository: "library/nginx", Name: "nginx"},
+		"nginx:1.27.3":                    {Registry: "docker.io", Repository: "library/nginx", Name: "nginx", Tag: "1.27.3", Precision: PrecisionExact},
+		"geektime/tomcat:7.0":             {Registry: "docker.io", Repository: "geektime/tomcat", Name: "tomcat", Tag: "7.0", Precision: PrecisionFloating},
+		"localhost:5000/app":              {Registry: "localhost:5000", Repository: "app", Name: "app"},
+		"registry.example.com:5000/a/b:1": {Registry: "registry.example.com:5000", Repository: "a/b", Name: "b", Tag: "1", Precision: PrecisionFloating},
+		"nginx@" + digest:                 {Registry: "docker.io", Repository: "library/nginx", Name: "nginx", Digest: digest, Precision: PrecisionDigest},
+		"nginx:latest@" + digest:          {Registry: "docker.io", Repository: "library/nginx", Name: "nginx", Tag: "latest", Digest: digest, Precision: PrecisionDigest},
+	} {
+		if diff := cmp.Diff(want, parseImage(value)); diff != "" {
+			t.Errorf("parseImage(%q) (-want +got):\n%s", value, diff)
+		}
+	}
+	for _, value := range []string{"", "just a image url", "NGINX", "nginx:", "$IMAGE", "nginx@sha256:short", strings.Repeat("a", 64), "a:b:c"} {
+		if got := parseImage(value); got.Error == "" || got.Name != "" {
+			t.Errorf("parseImage(%q) = %+v, want an error alone", value, got)
+		}
+	}
+}
+
+func TestImagesAreRememberedWithinBounds(t *testing.T) {
+	t.Parallel()
+	p := newImageParser()
+	if diff := cmp.Diff(p.parse("nginx:1.2.3"), p.parse("nginx:1.2.3")); diff != "" {
+		t.Errorf("the second answer differs:\n%s", diff)
+	}
+	p.parse("nginx:" + strings.Repeat("x", longestImage))
+	if got := p.seen.Len(); got != 1 {
+		t.Errorf("%d references remembered, want 1: the overlong one must not be", got)
+	}
+}
