@@ -3,6 +3,7 @@ package workload
 import (
 	"net/url"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -41,53 +42,77 @@ type Component struct {
 }
 
 // Components answers which version of what runs, from the manifest's structure alone. It needs
-// every fact of the workload's containers, whatever groups were asked for.
-func (w *Workload) Components() []Component {
-	var found []Component
-	served := make(map[string]bool) // containers that run an application from elsewhere
-	seen := make(map[*volumeFacts]bool)
-	feeds := make(map[string]bool) // containers whose image holds an application
-	for i := range w.containers {
-		c := &w.containers[i]
-		if c.role != RoleMain {
-			continue
-		}
-		for j := range c.mounts {
-			v := c.mounts[j].volume
-			for k := range w.containers {
-				if feeder := &w.containers[k]; k != i && feeder.role != RoleMain && feeder.copiesOwnFiles(v) {
-					feeds[feeder.Name], served[c.Name] = true, true
-				}
-			}
-			if v.class == ClassDeclared || v.class == ClassImage {
-				served[c.Name] = true
-				if !seen[v] {
-					seen[v] = true
-					found = append(found, v.components()...)
-				}
-			}
-		}
+// every fact of the workload's containers, whatever groups were asked for. Tools are the names of
+// images that are no application by themselves, such as "busybox": what they copy says nothing
+// about what runs.
+func (w *Workload) Components(tools ...string) []Component {
+	s := w.supply(tools)
+	found := make([]Component, 0, len(s.volumes)+len(w.containers))
+	for _, v := range s.volumes {
+		found = append(found, v.components()...)
 	}
-	first := true
+	first := true // no main container yet
 	for i := range w.containers {
 		c := &w.containers[i]
-		role := RoleTool
-		switch {
-		case feeds[c.Name]:
-			role = RoleApplication
-		case c.role == RoleSidecar || c.role == RoleMain && !first:
-			role = RoleSidecar
-		case c.role == RoleMain && served[c.Name]:
-			role, first = RoleServer, false
-		case c.role == RoleMain:
-			role, first = RoleApplication, false
-		}
-		if c.role == RoleMain && served[c.Name] && role == RoleSidecar {
-			role = RoleServer
-		}
-		found = append(found, c.component(role))
+		found = append(found, c.component(s.role(i, c, first)))
+		first = first && c.role != RoleMain
 	}
 	return found
+}
+
+// supply says what of a Pod comes from where.
+type supply struct {
+	feeds   map[int]bool   // containers, by index, whose image holds an application that another runs
+	served  map[int]bool   // containers, by index, that run an application from elsewhere in the Pod
+	volumes []*volumeFacts // the volumes that are an application by themselves
+}
+
+func (w *Workload) supply(tools []string) supply {
+	s := supply{feeds: make(map[int]bool), served: make(map[int]bool)}
+	for i := range w.containers {
+		server := &w.containers[i]
+		if server.role != RoleMain {
+			continue
+		}
+		for j := range server.mounts {
+			v := server.mounts[j].volume
+			if v.class == ClassDeclared || v.class == ClassImage {
+				s.served[i] = true
+				if !slices.Contains(s.volumes, v) {
+					s.volumes = append(s.volumes, v)
+				}
+			}
+			for k := range w.containers {
+				if feeder := &w.containers[k]; feeder.feeds(server, v) && !slices.Contains(tools, feeder.image.Name) {
+					s.feeds[k], s.served[i] = true, true
+				}
+			}
+		}
+	}
+	return s
+}
+
+// feeds reports whether a container brings what its image holds to a server, through a volume.
+// A container of the server's own image prepares the server; it brings nothing.
+func (c *containerFacts) feeds(server *containerFacts, v *volumeFacts) bool {
+	return c.role != RoleMain && c.Image != server.Image && c.copiesOwnFiles(v)
+}
+
+func (s *supply) role(i int, c *containerFacts, first bool) string {
+	switch {
+	case s.feeds[i]:
+		return RoleApplication
+	case c.role == RoleSidecar:
+		return RoleSidecar
+	case c.role != RoleMain:
+		return RoleTool
+	case s.served[i]:
+		return RoleServer
+	case first:
+		return RoleApplication
+	default:
+		return RoleSidecar
+	}
 }
 
 // component is the component that a container's image is.
