@@ -1,0 +1,276 @@
+# METADATA
+# title: Version hidden in a volume
+# description: Finds mounts of storage from outside the manifest that a container runs code from.
+package policies.rules.version.hidden_in_volume
+
+import data.policies.lib.commands
+import data.policies.lib.roots
+import data.policies.lib.servers
+import data.policies.lib.words
+
+# METADATA
+# title: Code runs from a volume whose content the manifest does not name
+# description: >-
+#   A container runs code from a volume that comes from outside the manifest, such as a claim, a host path or a network
+#   share. Whoever reads the manifest sees the volume, not the version in it; and who writes to the volume changes what
+#   runs without a trace. Strong evidence is a command that runs a file in the volume, or a mount path that is a known
+#   folder of code; names alone, or a Pod that writes the volume itself, are weak.
+# scope: document
+# custom:
+#   severity: critical
+#   mode: deny
+#   weak_mode: warn
+#   message: >-
+#     container "{{.Container}}" {{if .Weak}}seems to run{{else}}runs{{end}} code from volume "{{.Volume}}"{{with .Source}} ({{.}}){{end}}
+#     mounted at {{.Value}}, so the manifest does not say which version runs
+#   fix: >-
+#     put the code into an image with a version tag: bake it into the container's image, or let an init container whose
+#     image holds it copy it into an emptyDir that is mounted here instead
+#   since: "0.1.0"
+findings contains {
+	"container": m.container,
+	"volume": m.volume,
+	"field": m.field,
+	"value": m.path,
+	"evidence": concat("; ", _proof[i]),
+} if {
+	some i, m in input.workload.mounts.opaque
+	m.role != "ephemeral"
+	_proof[i]
+	not _written[m.volume]
+}
+
+findings contains {
+	"container": m.container,
+	"volume": m.volume,
+	"field": m.field,
+	"value": m.path,
+	"evidence": concat("; ", _proof[i] | {"the Pod itself writes to the volume"}),
+	"weak": true,
+} if {
+	some i, m in input.workload.mounts.opaque
+	m.role != "ephemeral"
+	_proof[i]
+	_written[m.volume]
+}
+
+findings contains {
+	"container": m.container,
+	"volume": m.volume,
+	"field": m.field,
+	"value": m.path,
+	"evidence": concat("; ", _hints[i]),
+	"weak": true,
+} if {
+	some i, m in input.workload.mounts.opaque
+	m.role in {"main", "sidecar"}
+	not _proof[i]
+	_hints[i]
+}
+
+# Volumes that something in the Pod writes: what is in them may come from an image or from the
+# manifest itself.
+_written contains m.volume if {
+	some m in input.workload.mounts.opaque
+	not m.readOnly
+	some reference in m.references
+	reference.kind != "env"
+	_writes(reference.verb, reference.position, reference.write)
+}
+
+_writes(_, _, true)
+
+_writes(verb, position, _) if {
+	position > 0
+	data.catalog.writers[verb]
+}
+
+# What proves that the code in use is in a mount, by the mount's index.
+_proof[i] contains sprintf("%s runs %s", [reference.field, reference.path]) if {
+	some i, m in input.workload.mounts.opaque
+	some reference in m.references
+	reference.kind in {"command", "hook"}
+	not reference.write
+	_program(reference.verb, reference.flag, reference.position, reference.path)
+	not commands.on_node(m.type, m.target)
+}
+
+_proof[i] contains sprintf("%s is what containers of this image start with", [m.path]) if {
+	some i, m in input.workload.mounts.opaque
+	data.catalog.entrypoints[m.path]
+}
+
+_proof[i] contains sprintf("%s: %s runs the code of its working directory", [reference.field, _runner(reference.verb, m.image)]) if {
+	some i, m in input.workload.mounts.opaque
+	data.catalog.runtimes[m.image]
+	m.role in {"main", "sidecar"}
+	some reference in m.references
+	_runs_here(reference.kind, reference.verb)
+}
+
+_proof[i] contains sprintf("%s names it as a folder of code", [reference.field]) if {
+	some i, m in input.workload.mounts.opaque
+	some reference in m.references
+	reference.kind == "env"
+	data.catalog.variables[reference.verb] == "strong"
+}
+
+_proof[i] contains known.text if {
+	some i, m in input.workload.mounts.opaque
+	some known in _known[i]
+	known.grade == "strong"
+	m.role in {"main", "sidecar"}
+}
+
+_program(_, _, 0, _)
+
+_program(verb, flag, position, path) if commands.runs(verb, flag, position, path)
+
+# The first argument of an image's own program: code if it looks like that.
+_program("", "", 1, path) if data.catalog.code_endings[words.ending(path)]
+
+_runs_here("workingDir", "")
+
+_runs_here("workingDir", verb) if data.catalog.commands[verb].here
+
+_runner("", image) := image
+
+_runner(verb, _) := verb if verb != ""
+
+# What the catalog knows of the mount path.
+_known[i] contains known if {
+	some i, m in input.workload.mounts.opaque
+	some known in roots.at(m.path, m.image)
+}
+
+_known[i] contains known if {
+	some i, m in input.workload.mounts.opaque
+	some above in m.above
+	data.catalog.paths[above]
+	some known in roots.below(m.path, above, m.image)
+}
+
+_known[i] contains known if {
+	some i, m in input.workload.mounts.opaque
+	some position, element in m.segments
+	data.catalog.directories[element]
+	some known in roots.directory(m.segments, position, m.image)
+}
+
+# What makes it likely.
+_hints[i] contains known.text if {
+	some i, _ in input.workload.mounts.opaque
+	some known in _known[i]
+	known.grade == "weak"
+	not _of_the_node[i]
+}
+
+_hints[i] contains sprintf("%s holds code by habit", [m.path]) if {
+	some i, m in input.workload.mounts.opaque
+	data.catalog.habits[m.path]
+	not _off_topic[i]
+}
+
+_hints[i] contains sprintf("%s is a program", [m.path]) if {
+	some i, m in input.workload.mounts.opaque
+	data.catalog.code_endings[words.ending(m.path)]
+	not _quiet[i]
+	not _off_topic[i]
+}
+
+_hints[i] contains sprintf("its name is %q", [name]) if {
+	some i, m in input.workload.mounts.opaque
+	some name in {m.volume, m.target}
+	words.names_code(name)
+	not _quiet[i]
+	not _off_topic[i]
+}
+
+_hints[i] contains sprintf("%s names it as a folder of code", [reference.field]) if {
+	some i, m in input.workload.mounts.opaque
+	some reference in m.references
+	reference.kind == "env"
+	data.catalog.variables[reference.verb] == "weak"
+}
+
+_hints[i] contains sprintf("%s is the working directory", [reference.path]) if {
+	some i, m in input.workload.mounts.opaque
+	some reference in m.references
+	_runs_here(reference.kind, reference.verb)
+	not _quiet[i]
+	not _off_topic[i]
+}
+
+_hints[i] contains sprintf("container %q fetches source code into it", [other.container]) if {
+	some i, m in input.workload.mounts.opaque
+	_interprets(m.image)
+	some other in input.workload.mounts.opaque
+	other.volume == m.volume
+	other.container != m.container
+	_fetches[other.container]
+	not _off_topic[i]
+}
+
+# Kompose gives such names to claims for bind mounts of a developer's folders, not to those for
+# named volumes.
+_hints[i] contains sprintf("claim %q stands for a developer's folder", [m.target]) if {
+	some i, m in input.workload.mounts.opaque
+	m.type == "persistentVolumeClaim"
+	prefix := trim_right(m.target, "0123456789")
+	prefix != m.target
+	endswith(prefix, "-claim")
+	some name in {m.container, m.image, prefix}
+	words.names_framework(name)
+	not _quiet[i]
+	not _off_topic[i]
+}
+
+_interprets(image) if data.catalog.runtimes[image]
+
+_interprets(image) if count(servers.of(image)) > 0
+
+_fetches contains m.container if {
+	some m in input.workload.mounts.opaque
+	data.catalog.tools[m.image].fetches
+}
+
+_fetches contains m.container if {
+	some m in input.workload.mounts.opaque
+	some reference in m.references
+	data.catalog.fetchers[reference.verb]
+}
+
+# Mounts whose names prove nothing: of tools, of stores, of the node, and where the path says data.
+_off_topic[i] if {
+	some i, m in input.workload.mounts.opaque
+	data.catalog.tools[m.image]
+}
+
+_off_topic[i] if {
+	some i, m in input.workload.mounts.opaque
+	data.catalog.stores[m.image]
+}
+
+_off_topic[i] if _of_the_node[i]
+
+_off_topic[i] if {
+	some i, m in input.workload.mounts.opaque
+	some element in m.segments
+	words.is_data(element)
+}
+
+_of_the_node[i] if {
+	some i, m in input.workload.mounts.opaque
+	commands.on_node(m.type, m.target)
+}
+
+_quiet[i] if {
+	some i, m in input.workload.mounts.opaque
+	data.catalog.quiet_folders[m.path]
+}
+
+_quiet[i] if {
+	some i, m in input.workload.mounts.opaque
+	some above in m.above
+	data.catalog.quiet_folders[above]
+}
