@@ -226,8 +226,8 @@ func checkShape(t types.Type, where *ast.Location, code string) error {
 }
 
 func alternatives(t types.Type) []types.Type {
-	if any, ok := t.(types.Any); ok {
-		return any
+	if several, ok := t.(types.Any); ok {
+		return several
 	}
 	return []types.Type{t}
 }

@@ -40,7 +40,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	request, code, err := readReview(w, r)
 	if err != nil {
 		logf.FromContext(r.Context()).Error(err, "unreadable review", "code", code, "remote", r.RemoteAddr)
-		writeStatus(w, code, err)
+		writeStatus(r.Context(), w, code, err)
 		return
 	}
 	response := h.webhook.Handle(r.Context(), admission.Request{AdmissionRequest: *request})
@@ -91,13 +91,13 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 }
 
 // Overloaded answers a request that could not even be read: too many are under way.
-func Overloaded(w http.ResponseWriter, _ *http.Request) {
+func Overloaded(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Retry-After", "1")
-	writeStatus(w, http.StatusServiceUnavailable, errors.New("too many reviews under way"))
+	writeStatus(r.Context(), w, http.StatusServiceUnavailable, errors.New("too many reviews under way"))
 }
 
-func writeStatus(w http.ResponseWriter, code int, err error) {
-	write(context.Background(), w, code, &metav1.Status{
+func writeStatus(ctx context.Context, w http.ResponseWriter, code int, err error) {
+	write(ctx, w, code, &metav1.Status{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"},
 		Status:   metav1.StatusFailure,
 		Reason:   reasons[code],
