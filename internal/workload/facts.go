@@ -2,6 +2,7 @@ package workload
 
 import (
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -59,6 +60,7 @@ type containerFacts struct {
 	byPath   map[string]*mountFacts // the mounts by their path
 	budget   *int                   // of script, shared by the object's containers
 	commands *commandFacts          // nil until needed
+	programs []*volumeFacts         // volumes that programs run from, at most two; read with commands
 }
 
 type mountFacts struct {
@@ -82,6 +84,10 @@ func (c *containerFacts) words() *commandFacts {
 	for i := range facts.words {
 		w := &facts.words[i]
 		if m := c.mountOf(w.path); m != nil {
+			program := w.kind == ReferenceCommand && (w.position == 0 || w.position == 1 && shells[w.verb])
+			if program && len(c.programs) < 2 && !slices.Contains(c.programs, m.volume) {
+				c.programs = append(c.programs, m.volume)
+			}
 			m.references = append(m.references, Reference{
 				Kind: w.kind, Field: w.field, Path: w.path, Verb: w.verb, Flag: w.flag, Position: w.position, Write: w.write,
 			})
@@ -192,7 +198,7 @@ func classify(containers []containerFacts) {
 		c := &containers[i]
 		for j := range c.mounts {
 			m := &c.mounts[j]
-			if m.class == ClassScratch && (m.volume.writableByOther(c.container) || c.words().writes) {
+			if m.class == ClassScratch && (m.volume.writableByOther(c.container) || c.mayFill(m)) {
 				m.class = ClassFilled
 			}
 		}
@@ -202,6 +208,31 @@ func classify(containers []containerFacts) {
 // writableByOther reports whether a container other than this one can write a volume.
 func (v *volumeFacts) writableByOther(other *container) bool {
 	return v.shared || v.writer != nil && v.writer != other
+}
+
+const (
+	// startFolder starts the paths of folders whose files images run before their own program: a
+	// convention of Docker's official images.
+	startFolder = "/docker-entrypoint"
+	// mostMounts bounds how many mounts of a container are compared with each other. A container
+	// with more counts as one that may fill its emptyDirs.
+	mostMounts = 100
+)
+
+// mayFill reports whether a container may itself put something into its emptyDir before its
+// program needs it: by its command, by a program on another volume, which cannot be read here, or
+// because something else is mounted inside.
+func (c *containerFacts) mayFill(m *mountFacts) bool {
+	if c.words().writes || len(c.mounts) > mostMounts || slices.ContainsFunc(c.programs, func(v *volumeFacts) bool { return v != m.volume }) {
+		return true
+	}
+	for i := range c.mounts {
+		other := &c.mounts[i]
+		if other.volume != m.volume && (strings.HasPrefix(other.path, startFolder) || within(other.path, m.path)) {
+			return true
+		}
+	}
+	return false
 }
 
 func (w *Workload) addImage(image Image, want *Groups) {
@@ -271,6 +302,11 @@ func (c *containerFacts) mount(m *mountFacts) Mount {
 		fact.Above = append(fact.Above, above)
 	}
 	return fact
+}
+
+// within reports whether a clean absolute path is at or below a folder.
+func within(p, folder string) bool {
+	return folder == "/" || strings.HasPrefix(p, folder) && (len(p) == len(folder) || p[len(folder)] == '/')
 }
 
 // mountOf returns the mount that holds a path: the deepest one at or above it, nil if none does.
