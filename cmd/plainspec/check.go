@@ -1,0 +1,43 @@
+package main
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"plainspec.dev/plainspec/internal/check"
+	"plainspec.dev/plainspec/internal/manifest"
+)
+
+func newCheck(name string, s streams, now time.Time) *cobra.Command {
+	var f flags
+	command := &cobra.Command{
+		Use:   "check -f FILE",
+		Short: "Judge manifests as the server would",
+		Long: `Judge manifests as the server would, without a cluster.
+
+Each object is judged as if somebody created it now. What that takes for granted (operation,
+user, namespace, enforcement) is said on standard error.
+
+Exit codes: 0 everything would be admitted, 1 something would be denied, 2 something could not
+be read or judged, or the policies or the configuration do not load.`,
+		Example: "  " + name + " check -f pod.yaml\n  " + name + " check -R -f deploy/ -o json\n  helm template . | " + name + " check -f -",
+		Args:    noArguments,
+		RunE: func(command *cobra.Command, _ []string) error {
+			judged, err := answer(command, &f, s, now, func(c *check.Checker, batch manifest.Batch) *check.Result {
+				return c.Check(command.Context(), batch)
+			})
+			switch {
+			case err != nil:
+				return err
+			case judged.Incomplete():
+				return errIncomplete
+			case judged.Denied():
+				return errDenied
+			}
+			return nil
+		},
+	}
+	f.add(command)
+	return command
+}

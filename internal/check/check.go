@@ -1,0 +1,196 @@
+// Package check is the pipeline's door for manifests that no API server has seen: it says what the
+// server would answer to them, and which version of what they run.
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/open-policy-agent/opa/v1/util"
+
+	"plainspec.dev/plainspec/api/config/v1alpha1"
+	"plainspec.dev/plainspec/internal/manifest"
+	"plainspec.dev/plainspec/internal/policy"
+	"plainspec.dev/plainspec/internal/redact"
+	"plainspec.dev/plainspec/internal/validate"
+	"plainspec.dev/plainspec/internal/workload"
+	"plainspec.dev/plainspec/policies"
+)
+
+// user is who is taken to apply the manifests: no controller, so that nothing is passed over.
+const user = "developer"
+
+// defaultNamespace is the namespace of objects that name none, if the caller names none either.
+const defaultNamespace = "default"
+
+// Options say how to judge.
+type Options struct {
+	// Config is the path of a server's configuration file, empty for none.
+	Config string
+	// Policies is the path of a folder with policies and data over the library's, empty for none.
+	Policies string
+	// Enforcement is observe, warn or enforce; if empty, it is the configuration file's, and
+	// enforce if there is no file.
+	Enforcement string
+	// Namespace is the namespace of objects that name none; "default" if empty.
+	Namespace string
+	// Now is the time of the review.
+	Now time.Time
+}
+
+// Checker judges and explains manifests.
+type Checker struct {
+	reviewer *validate.Reviewer
+	reader   *workload.Reader
+	assumed  Assumed
+	contact  string
+	now      time.Time
+}
+
+// New reads the configuration and the policies. Its errors name the file, and where in it.
+func New(ctx context.Context, o Options) (*Checker, error) {
+	config, assumed, err := configuration(&o)
+	if err != nil {
+		return nil, err
+	}
+	set, err := loadPolicies(ctx, o.Policies, config)
+	if err != nil {
+		return nil, err
+	}
+	modes := make(map[string]policy.Mode, len(config.Rules))
+	for code, rule := range config.Rules {
+		modes[code] = policy.Mode(rule.Mode)
+	}
+	controllers := make([]string, 0, len(config.Controllers))
+	for _, controller := range config.Controllers {
+		controllers = append(controllers, controller.User)
+	}
+	reviewer, err := validate.New(validate.Options{
+		Set: set, Enforcement: validate.Enforcement(assumed.Enforcement), Modes: modes, Controllers: controllers, Contact: config.Contact,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("apply configuration %s: %w", o.Config, err)
+	}
+	return &Checker{reviewer: reviewer, reader: workload.NewReader(), assumed: assumed, contact: config.Contact, now: o.Now}, nil
+}
+
+// configuration reads the configuration file, if there is one, and decides what is assumed.
+func configuration(o *Options) (*v1alpha1.Configuration, Assumed, error) {
+	assumed := Assumed{Operation: validate.Create, User: user, Namespace: o.Namespace, Enforcement: o.Enforcement, EnforcementFrom: "the command line"}
+	if assumed.Namespace == "" {
+		assumed.Namespace = defaultNamespace
+	}
+	switch validate.Enforcement(o.Enforcement) {
+	case "", validate.Observe, validate.Warn, validate.Enforce:
+	default:
+		return nil, assumed, fmt.Errorf("enforcement %q is unknown: use observe, warn or enforce", o.Enforcement)
+	}
+	config := v1alpha1.Default()
+	if o.Config != "" {
+		var err error
+		if config, err = v1alpha1.Load(o.Config); err != nil {
+			return nil, assumed, err
+		}
+	}
+	switch {
+	case o.Enforcement != "":
+	case o.Config != "":
+		assumed.Enforcement, assumed.EnforcementFrom = string(config.Enforcement), o.Config
+	default:
+		assumed.Enforcement, assumed.EnforcementFrom = string(validate.Enforce), ""
+	}
+	return config, assumed, nil
+}
+
+func loadPolicies(ctx context.Context, overlay string, config *v1alpha1.Configuration) (*policy.Set, error) {
+	o := policy.Options{Library: policies.FS, Parameters: make(map[string]any, len(config.Parameters))}
+	if overlay != "" {
+		info, err := os.Stat(overlay)
+		if err == nil && !info.IsDir() {
+			err = fmt.Errorf("%s is no folder", overlay)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("load policies: %w", err)
+		}
+		o.Overlay = os.DirFS(overlay)
+	}
+	for name, value := range config.Parameters {
+		var decoded any
+		if len(value.Raw) > 0 { // Nothing is how a null arrives.
+			if err := util.UnmarshalJSON(value.Raw, &decoded); err != nil {
+				return nil, fmt.Errorf("decode parameters.%s: %w", name, err)
+			}
+		}
+		o.Parameters[name] = decoded
+	}
+	return policy.Load(ctx, o)
+}
+
+// Check judges each object of a batch.
+func (c *Checker) Check(ctx context.Context, batch manifest.Batch) *Result {
+	result := &Result{
+		APIVersion: APIVersion, Kind: "CheckResult", Assumed: c.assumed, PolicyRevision: c.reviewer.Set().Revision(),
+		Objects: []Object{}, Problems: batch.Problems, contact: c.contact,
+	}
+	for i := range batch.Documents {
+		d := &batch.Documents[i]
+		object := Object{Place: placeOf(d)}
+		decision, err := c.review(ctx, d)
+		if err != nil {
+			problem := undecided(d, err)
+			object.Error = problem.Text
+			result.Problems = append(result.Problems, problem)
+		} else {
+			object.Allowed = decision.Allowed()
+			object.Skipped = skipped(d, decision.Skipped)
+			object.Findings = findings(d, &decision)
+		}
+		result.Objects = append(result.Objects, object)
+	}
+	result.Summary = summarize(result.Objects)
+	return result
+}
+
+// review asks the one question that the server asks, too.
+func (c *Checker) review(ctx context.Context, d *manifest.Document) (validate.Decision, error) {
+	namespace := d.Namespace
+	if namespace == "" {
+		namespace = c.assumed.Namespace
+	}
+	return c.reviewer.Review(ctx, validate.Request{
+		Operation: validate.Create, Group: d.Group(), Kind: d.Kind, Namespace: namespace, Name: d.Name, User: user, Object: d.Object,
+	}, c.now)
+}
+
+func findings(d *manifest.Document, decision *validate.Decision) []Finding {
+	found := make([]Finding, 0, len(decision.Judgements))
+	for i := range decision.Judgements {
+		j := &decision.Judgements[i]
+		found = append(found, Finding{
+			Code: j.Code, Mode: string(j.Mode), Severity: j.Rule.Severity, Container: j.Container, Volume: j.Volume, Field: j.Field,
+			Line: d.LineOf(j.Field), Value: redact.Text(j.Value), Evidence: redact.Text(j.Evidence), Message: j.Text, Fix: j.Rule.Fix,
+		})
+	}
+	return found
+}
+
+// undecided says why an object could not be judged and, where its own form is the reason, in which
+// line.
+func undecided(d *manifest.Document, err error) manifest.Problem {
+	problem := manifest.Problem{Source: d.Source, Line: d.Line, Text: title(placeOf(d).Object) + ": " + err.Error()}
+	semantic := (*json.SemanticError)(nil)
+	if !errors.As(err, &semantic) {
+		return problem
+	}
+	var elements []string
+	for element := range semantic.JSONPointer.Tokens() {
+		elements = append(elements, element)
+	}
+	problem.Line = d.LineOfPointer(elements)
+	problem.Text = title(placeOf(d).Object) + ": " + fieldPath(elements) + " " + mismatch(semantic)
+	return problem
+}

@@ -1,0 +1,143 @@
+package check
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"plainspec.dev/plainspec/internal/manifest"
+)
+
+// colors are the terminal's codes for modes.
+var colors = map[string]string{"deny": "\x1b[31m", "warn": "\x1b[33m", "audit": "\x1b[2m"}
+
+const noColor = "\x1b[0m"
+
+// paint writes a mode in its color.
+func paint(mode string, color bool) string {
+	if code, ok := colors[mode]; ok && color {
+		return code + mode + noColor
+	}
+	return mode
+}
+
+// title is what an object is called, such as "Pod shop/cart".
+func title(o ObjectName) string {
+	name := o.Name
+	if name == "" {
+		name = "(no name)"
+	}
+	if o.Namespace != "" {
+		name = o.Namespace + "/" + name
+	}
+	return printable(o.Kind + " " + name)
+}
+
+// printable escapes what would move a terminal's cursor or forge a line of a CI log: manifests may
+// come from strangers.
+func printable(s string) string {
+	if strings.IndexFunc(s, unprintable) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if unprintable(r) {
+			quoted := strconv.QuoteRuneToASCII(r)
+			b.WriteString(quoted[1 : len(quoted)-1])
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func unprintable(r rune) bool { return !unicode.IsPrint(r) }
+
+// at is a place as editors and CI systems link it.
+func at(source string, line int) string {
+	if line > 0 {
+		source += ":" + strconv.Itoa(line)
+	}
+	return printable(source)
+}
+
+// WriteText writes the findings, one per line with its fix below it, and a summary.
+func (r *Result) WriteText(w io.Writer, color bool) error {
+	var b strings.Builder
+	for i := range r.Objects {
+		o := &r.Objects[i]
+		for j := range o.Findings {
+			f := &o.Findings[j]
+			fmt.Fprintf(&b, "%s: %s %s %s: %s\n    fix: %s\n", at(o.Source, f.Line), paint(f.Mode, color), f.Code, title(o.Object), printable(f.Message), printable(f.Fix))
+		}
+	}
+	b.WriteString(r.Summary.String() + "\n")
+	if r.Denied() && r.contact != "" {
+		b.WriteString(printable(r.contact) + "\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// String is the summary in one line.
+func (s Summary) String() string {
+	parts := []string{fmt.Sprintf("%d checked", s.Checked), fmt.Sprintf("%d denied", s.Denied)}
+	for _, more := range []struct {
+		count int
+		text  string
+	}{{s.Warned, "admitted with warnings"}, {s.Skipped, "skipped (no known Pod spec)"}, {s.Undecided, "undecided"}} {
+		if more.count > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", more.count, more.text))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// WriteNotes writes what a reader of the result should know besides it: problems, kinds that are
+// not known, and what was assumed.
+func (r *Result) WriteNotes(w io.Writer) error {
+	var b strings.Builder
+	places := make([]Place, 0, len(r.Objects))
+	unnamed := false
+	for i := range r.Objects {
+		if o := &r.Objects[i]; o.Skipped == SkippedUnknownKind {
+			places = append(places, o.Place)
+		} else if o.Skipped == "" && o.Object.Namespace == "" {
+			unnamed = true
+		}
+	}
+	writeProblems(&b, r.Problems, places)
+	b.WriteString(r.Assumed.note(unnamed, r.PolicyRevision))
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func writeProblems(b *strings.Builder, problems []manifest.Problem, unknown []Place) {
+	for i := range problems {
+		level := "error"
+		if problems[i].Warning {
+			level = "warning"
+		}
+		fmt.Fprintf(b, "%s: %s: %s\n", at(problems[i].Source, problems[i].Line), level, printable(problems[i].Text))
+	}
+	for i := range unknown {
+		p := &unknown[i]
+		fmt.Fprintf(b, "%s: note: %s is of a kind that Plainspec does not know (%s), and was not judged\n", at(p.Source, p.Line), title(p.Object), printable(p.Object.APIVersion))
+	}
+}
+
+// note says what was assumed; unnamed says that an object names no namespace.
+func (a *Assumed) note(unnamed bool, revision string) string {
+	parts := []string{"operation " + a.Operation, "user " + a.User}
+	if unnamed {
+		parts = append(parts, "namespace "+a.Namespace+" where none is written")
+	}
+	enforcement := "enforcement " + a.Enforcement
+	if a.EnforcementFrom != "" {
+		enforcement += " (from " + a.EnforcementFrom + ")"
+	}
+	parts = append(parts, enforcement, "policies "+revision)
+	return printable("assumed: "+strings.Join(parts, ", ")) + "\n"
+}
