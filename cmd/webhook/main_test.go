@@ -221,9 +221,9 @@ func (r *running) until(message string) map[string]any {
 	}
 }
 
-func (r *running) signal(s os.Signal) {
+func (r *running) terminate() {
 	r.t.Helper()
-	if err := r.process.Process.Signal(s); err != nil {
+	if err := r.process.Process.Signal(syscall.SIGTERM); err != nil {
 		r.t.Fatal(err)
 	}
 }
@@ -306,7 +306,7 @@ func TestTheServerJudgesAndStops(t *testing.T) {
 		}
 	}
 
-	r.signal(syscall.SIGTERM)
+	r.terminate()
 	if code := r.end(); code != 0 || r.stderr.Len() > 0 {
 		t.Errorf("exit code %d, stderr %q; want 0 and nothing", code, r.stderr)
 	}
@@ -320,7 +320,7 @@ func TestAnExpiredCertificateIsLoggedAndNotReady(t *testing.T) {
 	if code != http.StatusInternalServerError || !strings.Contains(body, "[-]certificate failed") {
 		t.Errorf("/readyz = %d %s, want a failed certificate", code, body)
 	}
-	r.signal(syscall.SIGTERM)
+	r.terminate()
 	r.until("stopped")
 	logged := map[string]any{}
 	for _, line := range r.lines {
@@ -340,11 +340,11 @@ func TestASecondSignalEndsTheDrain(t *testing.T) {
 	t.Parallel()
 	dir, _ := certificates(t, time.Now().Add(time.Hour))
 	r := launch(t, "--certificate-dir="+dir, "--drain-period=1h")
-	r.signal(syscall.SIGTERM)
+	r.terminate()
 	if diff := cmp.Diff("1h0m0s", r.until("draining")["period"]); diff != "" {
 		t.Errorf("drain period mismatch (-want +got):\n%s", diff)
 	}
-	r.signal(syscall.SIGTERM)
+	r.terminate()
 	if code := r.end(); code != 1 {
 		t.Errorf("exit code %d, want 1", code)
 	}

@@ -40,8 +40,8 @@ func withDeadline(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start, timeout := time.Now(), clientTimeout(r)
 		// A slow body must not hold a place in the queue for longer than its sender waits. The bound is later than the
-		// context's deadline because running into it cancels the context, which would then say that the client left.
-		// A connection that knows no deadlines is a test's recorder.
+		// context's deadline, so that a request that got no turn can still be read for its answer. What knows no
+		// deadlines is a test's recorder.
 		_ = http.NewResponseController(w).SetReadDeadline(start.Add(timeout))
 
 		ctx, cancel := context.WithDeadline(r.Context(), start.Add(timeout-margin(timeout)))

@@ -62,6 +62,21 @@ func TestTheHandlersContextEndsBeforeTheClientGivesUp(t *testing.T) {
 	}
 }
 
+func TestTheHandlersContextLeavesTheMargin(t *testing.T) {
+	t.Parallel()
+	remaining := make(chan time.Duration, 1)
+	p := start(t, setup{options: server.Options{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		deadline, _ := r.Context().Deadline()
+		remaining <- time.Until(deadline)
+	})}})
+	if _, err := p.post(p.client(nil), "?timeout=30s", "{}"); err != nil {
+		t.Fatalf("post error = %v", err)
+	}
+	if got := <-remaining; got > 29500*time.Millisecond || got <= 0 {
+		t.Errorf("%s remain for the handler, want at most 29.5s of the client's 30s", got)
+	}
+}
+
 func TestASlowHeaderIsCutOff(t *testing.T) {
 	t.Parallel()
 	p := start(t, setup{prepare: func(s *server.Server) { s.Shorten(100*time.Millisecond, 0, 0) }})
@@ -71,6 +86,10 @@ func TestASlowHeaderIsCutOff(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = connection.Close() })
 	if _, err := io.WriteString(connection, "POST /validate HTTP/1.1\r\nHost: plainspec\r\nX-Slow: "); err != nil {
+		t.Fatal(err)
+	}
+	// Far from the limit of this test, and sooner than that for whole requests.
+	if err := connection.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := io.ReadAll(connection); err != nil || strings.Contains(string(got), "200") {
@@ -93,8 +112,13 @@ func TestABodyIsCutOffWhenItsSenderWouldGiveUp(t *testing.T) {
 	if _, err := io.WriteString(connection, "POST /validate?timeout=1s HTTP/1.1\r\nHost: plainspec\r\nContent-Length: 10\r\n\r\n{"); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-result; err == nil || !strings.Contains(err.Error(), "i/o timeout") {
-		t.Errorf("read body error = %v, want a timeout", err)
+	select {
+	case err := <-result:
+		if err == nil || !strings.Contains(err.Error(), "i/o timeout") {
+			t.Errorf("read body error = %v, want a timeout", err)
+		}
+	case <-time.After(20 * time.Second): // Sooner than the limit for whole requests.
+		t.Error("the body is still being read long after its sender gave up")
 	}
 }
 
