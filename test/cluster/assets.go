@@ -48,19 +48,20 @@ func Binaries(ctx context.Context, progress io.Writer) (Assets, error) {
 		return Assets{}, err
 	}
 	var a Assets
+	// What needs most of the disk comes first, so that a full one is told at once.
 	for _, program := range []struct {
 		component func(root string) (component, error)
 		file      string
 		path      *string
 	}{
-		{tetherComponent, "tether", &a.Tether},
-		{etcdComponent, "etcd", &a.Etcd},
 		{kubernetesComponent, "kube-apiserver", &a.APIServer},
 		{kubernetesComponent, "kube-controller-manager", &a.ControllerManager},
 		{kubernetesComponent, "kube-scheduler", &a.Scheduler},
 		{kubernetesComponent, "kubectl", &a.Kubectl},
+		{etcdComponent, "etcd", &a.Etcd},
 		{kwokComponent, "kwok", &a.Kwok},
 		{kwokComponent, stagesFile, &a.Stages},
+		{tetherComponent, "tether", &a.Tether},
 	} {
 		if path, ok := readyMade(program.file); ok {
 			*program.path = path

@@ -119,49 +119,68 @@ func (b *builder) fill(ctx context.Context, c component, dir string) error {
 // compile runs go build for one package and turns its chatter into progress.
 func (b *builder) compile(ctx context.Context, c component, pkg, out string) error {
 	flags := []string{"-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags", c.ldflags}
-	env := append(os.Environ(), "GOWORK=off", "CGO_ENABLED=0")
-	cmd := exec.CommandContext(ctx, "go", append(append([]string{"build", "-v", "-o", out}, flags...), pkg)...)
-	cmd.Dir, cmd.Env = c.module, env
-	// An interrupt is passed on, so that the compilers end too.
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 10 * time.Second
-	stderr, err := cmd.StderrPipe()
+	stale, err := b.run(ctx, c, 0, append(append([]string{"list", "-deps", "-f", "{{if .Stale}}{{.ImportPath}}{{end}}"}, flags...), pkg))
 	if err != nil {
 		return err
 	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	complaints := b.follow(c, stderr)
-	if err := cmd.Wait(); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return explainBuild(err, complaints)
-	}
-	return nil
+	_, err = b.run(ctx, c, len(strings.Fields(stale)), append(append([]string{"build", "-v", "-o", out}, flags...), pkg))
+	return err
 }
 
-// follow reads what go build -v says until it ends, tells how far it is, and
+// run runs the go command, tells how far it is with so many packages to
+// compile, and returns what it printed.
+func (b *builder) run(ctx context.Context, c component, packages int, args []string) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = c.module
+	cmd.Env = append(os.Environ(), "GOWORK=off", "CGO_ENABLED=0")
+	// The compilers end with the go command only if it is told by an interrupt.
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 10 * time.Second
+	cmd.SysProcAttr = endWithParent()
+	var stdout strings.Builder
+	cmd.Stdout = &stdout
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		return "", err
+	}
+	if err := cmd.Start(); err != nil {
+		return "", err
+	}
+	complaints := b.follow(c, packages, stderr)
+	if err := cmd.Wait(); err != nil {
+		if ctx.Err() != nil {
+			return "", ctx.Err()
+		}
+		return "", explainBuild(err, complaints)
+	}
+	return stdout.String(), nil
+}
+
+// follow reads what the go command says until it ends, tells how far it is, and
 // returns the lines that are neither packages nor downloads.
-func (b *builder) follow(c component, stderr io.Reader) []string {
+func (b *builder) follow(c component, packages int, stderr io.Reader) []string {
 	const kept = 20 // the first complaints are the causes
 	var complaints []string
-	downloads, packages := 0, 0
+	downloaded, compiled := 0, 0
 	start, told := time.Now(), time.Now()
 	for lines := bufio.NewScanner(stderr); lines.Scan(); {
 		line := lines.Text()
 		switch {
 		case strings.HasPrefix(line, "go: downloading "):
-			downloads++
+			downloaded++
 		case !strings.ContainsAny(line, " \t:"):
-			packages++
+			compiled++
 		case len(complaints) < kept:
 			complaints = append(complaints, strings.TrimSpace(line))
 		}
-		if time.Since(told) >= progressInterval {
-			told = time.Now()
-			b.tell(c, fmt.Sprintf("%d modules downloaded, %d packages compiled, %s", downloads, packages, elapsed(start)))
+		if time.Since(told) < progressInterval {
+			continue
+		}
+		told = time.Now()
+		if compiled > 0 {
+			b.tell(c, fmt.Sprintf("%d of %d packages compiled after %s", compiled, max(packages, compiled), elapsed(start)))
+		} else {
+			b.tell(c, fmt.Sprintf("%d modules downloaded after %s", downloaded, elapsed(start)))
 		}
 	}
 	return complaints

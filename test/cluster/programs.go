@@ -17,6 +17,10 @@ import (
 // restartDelay keeps a program that cannot start from eating a core.
 const restartDelay = time.Second
 
+// childStopTimeout bounds how long such a program may take to end by itself.
+// Kubernetes' controllers wait for an API server that may be gone.
+const childStopTimeout = 5 * time.Second
+
 // Program is something that runs beside a cluster, such as a webhook server.
 type Program struct {
 	// Name is the log file's name, without ".log".
@@ -64,7 +68,7 @@ func (p *Process) runOnce(ctx context.Context, tether string, program Program, l
 	// before those that depend on it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = stopTimeout
+	cmd.WaitDelay = childStopTimeout
 	if err := cmd.Start(); err != nil {
 		return err
 	}

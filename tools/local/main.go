@@ -7,7 +7,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -60,11 +59,7 @@ func command(use, short string, do verb) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			err = do(cmd.Context(), s, cmd.OutOrStdout())
-			if cmd.Context().Err() != nil && errors.Is(err, context.Canceled) {
-				return errors.New("interrupted")
-			}
-			return err
+			return do(cmd.Context(), s, cmd.OutOrStdout())
 		},
 	}
 }

@@ -37,14 +37,21 @@ func up(ctx context.Context, s state, out io.Writer) error {
 		return nil
 	}
 	interrupted := ctx.Err() != nil
-	if started || interrupted && !continued {
-		err = errors.Join(err, s.cleanUp(context.WithoutCancel(ctx), interrupted && !continued))
+	if interrupted {
+		err = errInterrupted
+	}
+	remove := !continued && (interrupted || !started)
+	if started || remove {
+		err = errors.Join(err, s.cleanUp(context.WithoutCancel(ctx), remove))
 	}
 	return err
 }
 
-// cleanUp stops what up started. An interrupted start leaves no files; one that
-// failed leaves its logs, and a cluster that was there before keeps its data.
+// errInterrupted replaces whatever the interrupt broke.
+var errInterrupted = errors.New("interrupted; what was started is stopped")
+
+// cleanUp stops what up started. An interrupted start leaves no files; a cluster
+// that failed leaves its logs, and one that was there before keeps its data.
 func (s state) cleanUp(ctx context.Context, remove bool) error {
 	if err := s.stopSupervisor(ctx); err != nil {
 		return err
