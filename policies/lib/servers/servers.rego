@@ -5,8 +5,8 @@ package policies.lib.servers
 
 # METADATA
 # description: >-
-#   The servers that the name of an image names, by the whole name or else by its words: nginx-slim is nginx, php7.3-fpm is
-#   php. Where one of them mixes code and data in its folders, only those that do.
+#   The servers that the name of an image names: by the whole name (nginx), else by its words (nginx-slim, php7.3-fpm), else
+#   by a long name inside (mytomcat). Where one of them mixes code and data in its folders, only those that do.
 of(image) := {server} if server := data.catalog.images[image]
 
 else := mixed if {
@@ -17,9 +17,18 @@ else := mixed if {
 	count(mixed) > 0
 }
 
-else := _named(image)
+else := _named(image) if count(_named(image)) > 0
+
+else := _inside(image)
 
 _named(image) := {server |
 	some part in split(replace(replace(image, "_", "-"), ".", "-"), "-")
 	server := data.catalog.images[trim_right(part, "0123456789")]
+}
+
+# Shorter names are parts of other words: php of "morphphase".
+_inside(image) := {server |
+	some name, server in data.catalog.images
+	count(name) > 4
+	contains(image, name)
 }

@@ -37,7 +37,7 @@ findings contains {
 	some i, m in input.workload.mounts.opaque
 	m.role != "ephemeral"
 	_proof[i]
-	not _written[m.volume]
+	not _writers[m.volume]
 }
 
 findings contains {
@@ -51,7 +51,7 @@ findings contains {
 	some i, m in input.workload.mounts.opaque
 	m.role != "ephemeral"
 	_proof[i]
-	_written[m.volume]
+	_writers[m.volume]
 }
 
 findings contains {
@@ -66,16 +66,33 @@ findings contains {
 	m.role in {"main", "sidecar"}
 	not _proof[i]
 	_hints[i]
+	not _writers[m.volume][m.container]
 }
 
-# Volumes that something in the Pod writes: what is in them may come from an image or from the
-# manifest itself.
-_written contains m.volume if {
+# Who writes to which volume: what is there may come from an image or from the manifest itself.
+_writers[m.volume] contains m.container if {
 	some m in input.workload.mounts.opaque
 	not m.readOnly
 	some reference in m.references
 	reference.kind != "env"
 	_writes(reference.verb, reference.position, reference.write)
+}
+
+# An init container brings what its own image holds; what fetches source code may be told a version.
+_writers[m.volume] contains m.container if {
+	some m in input.workload.mounts.opaque
+	m.role == "init"
+	not m.readOnly
+	not data.catalog.tools[m.image]
+	some other in input.workload.mounts.opaque
+	other.volume == m.volume
+	other.image != m.image
+}
+
+_writers[m.volume] contains m.container if {
+	some m in input.workload.mounts.opaque
+	data.catalog.tools[m.image].fetches
+	not m.readOnly
 }
 
 _writes(_, _, true)
@@ -106,6 +123,7 @@ _proof[i] contains sprintf("%s: %s runs the code of its working directory", [ref
 	m.role in {"main", "sidecar"}
 	some reference in m.references
 	_runs_here(reference.kind, reference.verb)
+	not _quiet[i]
 }
 
 _proof[i] contains sprintf("%s names it as a folder of code", [reference.field]) if {
@@ -140,6 +158,7 @@ _runner(verb, _) := verb if verb != ""
 # What the catalog knows of the mount path.
 _known[i] contains known if {
 	some i, m in input.workload.mounts.opaque
+	data.catalog.paths[m.path]
 	some known in roots.at(m.path, m.image)
 }
 
@@ -155,6 +174,7 @@ _known[i] contains known if {
 	some position, element in m.segments
 	data.catalog.directories[element]
 	some known in roots.directory(m.segments, position, m.image)
+	not _of_the_node[i]
 }
 
 # What makes it likely.
@@ -162,7 +182,6 @@ _hints[i] contains known.text if {
 	some i, _ in input.workload.mounts.opaque
 	some known in _known[i]
 	known.grade == "weak"
-	not _of_the_node[i]
 }
 
 _hints[i] contains sprintf("%s holds code by habit", [m.path]) if {
@@ -197,7 +216,7 @@ _hints[i] contains sprintf("%s is the working directory", [reference.path]) if {
 	some i, m in input.workload.mounts.opaque
 	some reference in m.references
 	_runs_here(reference.kind, reference.verb)
-	not _quiet[i]
+	_loud(i, m.image)
 	not _off_topic[i]
 }
 
@@ -224,6 +243,10 @@ _hints[i] contains sprintf("claim %q stands for a developer's folder", [m.target
 	not _quiet[i]
 	not _off_topic[i]
 }
+
+_loud(_, image) if data.catalog.runtimes[image]
+
+_loud(i, _) if not _quiet[i]
 
 _interprets(image) if data.catalog.runtimes[image]
 
