@@ -220,12 +220,15 @@ func (s *server) register(ctx context.Context) error {
 }
 
 // reviews counts the requests that the server has logged.
-func (s *server) reviews() int {
+func (s *server) reviews() int { return s.logged(`"msg":"admitted"`) }
+
+// logged counts how often the server has logged a text.
+func (s *server) logged(text string) int {
 	log, err := os.ReadFile(s.logPath())
 	if err != nil {
 		return 0
 	}
-	return strings.Count(string(log), `"msg":"admitted"`)
+	return strings.Count(string(log), text)
 }
 
 // apply writes the registration as it is shipped, restricted to this server's namespaces.
