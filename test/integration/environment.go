@@ -42,7 +42,7 @@ rules:
   - level: Metadata
 `
 
-// environment is what the tests share: a cluster, the server's program, and one server.
+// environment is what the tests share: a cluster, the programs, and one server.
 type environment struct {
 	root     string // of the module
 	dir      string // for files, removed at the end
@@ -50,6 +50,7 @@ type environment struct {
 	cluster  *cluster.Cluster
 	client   kubernetes.Interface
 	program  string // the server
+	cli      string // plainspec
 	auditLog string
 	server   *server // judges every namespace that has no server of its own
 }
@@ -88,13 +89,13 @@ func startEnvironment(progress io.Writer) (_ *environment, err error) {
 	return e, e.server.register(ctx)
 }
 
-// build compiles the server as it is shipped.
+// build compiles the programs as they are shipped.
 func (e *environment) build(ctx context.Context) error {
-	e.program = filepath.Join(e.dir, "webhook")
-	build := exec.CommandContext(ctx, "go", "build", "-o", e.program, "./cmd/webhook")
+	e.program, e.cli = filepath.Join(e.dir, "webhook"), filepath.Join(e.dir, "plainspec")
+	build := exec.CommandContext(ctx, "go", "build", "-o", e.dir, "./cmd/webhook", "./cmd/plainspec")
 	build.Dir = e.root
 	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the server: %w\n%s", err, out)
+		return fmt.Errorf("build the programs: %w\n%s", err, out)
 	}
 	return nil
 }
