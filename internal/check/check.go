@@ -114,7 +114,7 @@ func loadPolicies(ctx context.Context, overlay string, config *v1alpha1.Configur
 			err = fmt.Errorf("%s is no folder", overlay)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("load policies: %w", err)
+			return nil, fmt.Errorf("open policies: %w", err)
 		}
 		o.Overlay = os.DirFS(overlay)
 	}
@@ -127,18 +127,22 @@ func loadPolicies(ctx context.Context, overlay string, config *v1alpha1.Configur
 		}
 		o.Parameters[name] = decoded
 	}
-	return policy.Load(ctx, o)
+	set, err := policy.Load(ctx, o)
+	if err != nil && overlay != "" {
+		err = fmt.Errorf("policies with %s: %w", overlay, err)
+	}
+	return set, err
 }
 
 // Check judges each object of a batch.
 func (c *Checker) Check(ctx context.Context, batch manifest.Batch) *Result {
 	result := &Result{
 		APIVersion: APIVersion, Kind: "CheckResult", Assumed: c.assumed, PolicyRevision: c.reviewer.Set().Revision(),
-		Objects: []Object{}, Problems: batch.Problems, contact: c.contact,
+		Objects: []Object{}, Problems: append([]manifest.Problem{}, batch.Problems...), contact: c.contact,
 	}
 	for i := range batch.Documents {
 		d := &batch.Documents[i]
-		object := Object{Place: placeOf(d)}
+		object := Object{Place: placeOf(d), Findings: []Finding{}}
 		decision, err := c.review(ctx, d)
 		if err != nil {
 			problem := undecided(d, err)

@@ -26,7 +26,7 @@ type Explanation struct {
 	// Objects are the objects in the order in which they were read.
 	Objects []Explained `json:"objects"`
 	// Problems are what could not be read or judged, and warnings about what was read.
-	Problems []manifest.Problem `json:"problems,omitempty"`
+	Problems []manifest.Problem `json:"problems"`
 }
 
 // Explained is what one object runs.
@@ -38,9 +38,9 @@ type Explained struct {
 	// Error says why it could not be explained.
 	Error string `json:"error,omitempty"`
 	// Components are the things with a version in it.
-	Components []Component `json:"components,omitempty"`
+	Components []Component `json:"components"`
 	// Findings are what the policies find in it, the strictest mode first.
-	Findings []Finding `json:"findings,omitempty"`
+	Findings []Finding `json:"findings"`
 }
 
 // Component is one thing that runs.
@@ -76,38 +76,40 @@ type Refinement struct {
 func (c *Checker) Explain(ctx context.Context, batch manifest.Batch) *Explanation {
 	e := &Explanation{
 		APIVersion: APIVersion, Kind: "ExplainResult", Assumed: c.assumed, PolicyRevision: c.reviewer.Set().Revision(),
-		Objects: []Explained{}, Problems: batch.Problems,
+		Objects: []Explained{}, Problems: append([]manifest.Problem{}, batch.Problems...),
 	}
 	for i := range batch.Documents {
 		d := &batch.Documents[i]
-		object, err := c.explain(ctx, d)
-		if err != nil {
+		object := Explained{Place: placeOf(d), Components: []Component{}, Findings: []Finding{}}
+		if err := c.explain(ctx, d, &object); err != nil {
 			problem := undecided(d, err)
 			object.Error = problem.Text
 			e.Problems = append(e.Problems, problem)
 		}
-		object.Place = placeOf(d)
 		e.Objects = append(e.Objects, object)
 	}
 	return e
 }
 
-func (c *Checker) explain(ctx context.Context, d *manifest.Document) (Explained, error) {
+// explain fills in what an object runs, or why it is not explained.
+func (c *Checker) explain(ctx context.Context, d *manifest.Document, into *Explained) error {
 	kind, ok := kinds.Find(d.Group(), d.Kind)
 	if !ok {
-		return Explained{Skipped: skipped(d, validate.SkipKind)}, nil
+		into.Skipped = skipped(d, validate.SkipKind)
+		return nil
 	}
 	decision, err := c.review(ctx, d)
 	if err != nil {
-		return Explained{}, err
+		return err
 	}
 	object, err := workload.Decode(d.Object, kind)
 	if err != nil {
-		return Explained{}, err
+		return err
 	}
 	facts := c.reader.Read(object, workload.AllGroups())
-	components := components(d, facts, c.reviewer.Set().Names("catalog", "tools"))
-	return Explained{Components: addHidden(components, d, facts, &decision), Findings: findings(d, &decision)}, nil
+	into.Findings = findings(d, &decision)
+	into.Components = addHidden(components(d, facts, c.reviewer.Set().Names("catalog", "tools")), d, facts, &decision)
+	return nil
 }
 
 func components(d *manifest.Document, facts *workload.Workload, tools []string) []Component {
@@ -215,6 +217,16 @@ func (e *Explanation) WriteText(w io.Writer, color bool) error {
 	return err
 }
 
+// shortDigest cuts a digest to as many digits as people compare; other versions stay.
+func shortDigest(version string) string {
+	const digits = 12
+	algorithm, hash, found := strings.Cut(version, ":")
+	if !found || len(hash) <= digits {
+		return version
+	}
+	return algorithm + ":" + hash[:digits] + "…"
+}
+
 func (o *Explained) writeTable(w io.Writer) error {
 	if len(o.Components) == 0 {
 		_, err := io.WriteString(w, "runs nothing\n")
@@ -232,7 +244,7 @@ func (o *Explained) writeTable(w io.Writer) error {
 			row(c.Name, c.Role, "unknown", "-", where+": "+c.Unknown)
 			continue
 		}
-		row(c.Name, c.Role, c.Version, c.Sure, where)
+		row(c.Name, c.Role, shortDigest(c.Version), c.Sure, where)
 		if r := c.Refined; r != nil {
 			row("", "refined to", r.Version, workload.PrecisionPath, fmt.Sprintf("%s (line %d)", r.Field, r.Line))
 		}

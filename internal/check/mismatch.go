@@ -30,6 +30,9 @@ func fieldPath(elements []string) string {
 // mismatch says in the manifest's words that a value has another type than Kubernetes gives it.
 func mismatch(err *json.SemanticError) string {
 	is, ok := kindNames[err.JSONKind]
+	if err.Err != nil {
+		return "cannot be read: " + strings.ReplaceAll(err.Err.Error(), "\n", " ")
+	}
 	if !ok || err.GoType == nil {
 		return strings.ReplaceAll(err.Error(), "\n", " ")
 	}

@@ -41,7 +41,7 @@ type Result struct {
 	// Objects are the objects in the order in which they were read.
 	Objects []Object `json:"objects"`
 	// Problems are what could not be read or judged, and warnings about what was read.
-	Problems []manifest.Problem `json:"problems,omitempty"`
+	Problems []manifest.Problem `json:"problems"`
 
 	contact string
 }
@@ -93,7 +93,7 @@ type Object struct {
 	// Error says why it could not be decided.
 	Error string `json:"error,omitempty"`
 	// Findings are what the policies found, the strictest mode first.
-	Findings []Finding `json:"findings,omitempty"`
+	Findings []Finding `json:"findings"`
 }
 
 // Finding is one thing that a rule found. Nothing in it is a secret: value, evidence and message

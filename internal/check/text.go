@@ -38,6 +38,7 @@ func title(o ObjectName) string {
 // printable escapes what would move a terminal's cursor or forge a line of a CI log: manifests may
 // come from strangers.
 func printable(s string) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
 	if strings.IndexFunc(s, unprintable) < 0 {
 		return s
 	}

@@ -1,0 +1,220 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
+)
+
+// now is the time of every review in tests.
+var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// revision stands for the revision of the built-in policies, which changes with each of them.
+var revision = regexp.MustCompile(`\b[0-9a-f]{12}\b`)
+
+// runArgs runs the command and returns its exit code and what it wrote.
+func runArgs(t *testing.T, in io.Reader, args ...string) (code int, out, errs string) {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	code = run(t.Context(), append([]string{"/usr/bin/plainspec"}, args...), streams{in: in, out: &stdout, err: &stderr}, now)
+	return code, stdout.String(), stderr.String()
+}
+
+// TestGolden runs each story of testdata: its first line says what it proves, then "args" has an
+// argument a line, "stdin" is read by the command, sections below "input/" are files (name them so
+// in args, or take files of examples/), and want.* is what must come out.
+func TestGolden(t *testing.T) {
+	t.Parallel()
+	stories, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(stories) == 0 {
+		t.Fatalf("no stories: %v", err)
+	}
+	for _, path := range stories {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
+			t.Parallel()
+			runStory(t, path)
+		})
+	}
+}
+
+func runStory(t *testing.T, path string) {
+	t.Helper()
+	archive, err := txtar.ParseFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.TrimSpace(string(archive.Comment)) == "" {
+		t.Fatal("the first line does not say what the story proves")
+	}
+	dir := t.TempDir()
+	sections := make(map[string]string)
+	for _, file := range archive.Files {
+		switch {
+		case strings.HasPrefix(file.Name, "input/"):
+			target := filepath.Join(dir, file.Name)
+			if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(target, file.Data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		case slices.Contains([]string{"args", "stdin", "want.stdout", "want.stderr", "want.code"}, file.Name):
+			sections[file.Name] = string(file.Data)
+		default:
+			t.Fatalf("section %q is unknown", file.Name)
+		}
+	}
+	input, examples := filepath.Join(dir, "input"), filepath.Join("..", "..", "examples")
+	var args []string
+	for arg := range strings.Lines(sections["args"]) {
+		arg = strings.TrimSuffix(arg, "\n")
+		for name, real := range map[string]string{"input": input, "examples": examples} {
+			if arg == name || strings.HasPrefix(arg, name+"/") {
+				arg = real + strings.TrimPrefix(arg, name)
+			}
+		}
+		args = append(args, arg)
+	}
+	code, out, errs := runArgs(t, strings.NewReader(sections["stdin"]), args...)
+	shown := strings.NewReplacer(input, "input", examples, "examples")
+	got := map[string]string{
+		"want.stdout": revision.ReplaceAllString(shown.Replace(out), "REVISION"),
+		"want.stderr": revision.ReplaceAllString(shown.Replace(errs), "REVISION"),
+		"want.code":   strconv.Itoa(code) + "\n",
+	}
+	if os.Getenv("UPDATE_GOLDEN") != "" {
+		update(t, path, archive, got)
+		return
+	}
+	for _, name := range []string{"want.code", "want.stdout", "want.stderr"} {
+		if diff := cmp.Diff(sections[name], got[name]); diff != "" {
+			t.Errorf("%s (-want +got; UPDATE_GOLDEN=1 rewrites it):\n%s", name, diff)
+		}
+	}
+}
+
+// update rewrites what must come out.
+func update(t *testing.T, path string, archive *txtar.Archive, got map[string]string) {
+	t.Helper()
+	archive.Files = slices.DeleteFunc(archive.Files, func(f txtar.File) bool { return strings.HasPrefix(f.Name, "want.") })
+	for _, name := range []string{"want.code", "want.stdout", "want.stderr"} {
+		archive.Files = append(archive.Files, txtar.File{Name: name, Data: []byte(got[name])})
+	}
+	if err := os.WriteFile(path, txtar.Format(archive), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestSeeds runs the five first examples through check.
+func TestSeeds(t *testing.T) {
+	t.Parallel()
+	read := func(name string) string {
+		text, err := os.ReadFile(filepath.Join("..", "..", "examples", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	tests := map[string]struct {
+		manifest string
+		old, new string // replaced in it
+		want     int
+		wantText []string
+	}{
+		"01 is admitted": {manifest: "01-war-init-container.yaml", want: codeOK, wantText: []string{"1 checked, 0 denied"}},
+		"02 is refused for the hidden version": {
+			manifest: "02-volume-hidden-version.yaml", want: codeDenied,
+			wantText: []string{
+				`stdin:12: deny version.hidden_in_volume Pod javaweb-2: container "tomcat"`, "/root/apache-tomcat-7.0.42-v2/webapps",
+				`volume "app-volume"`, "flexVolume alicloud/disk", "\n    fix: ",
+			},
+		},
+		"03 is admitted": {manifest: "03-volume-with-download-url.yaml", want: codeOK, wantText: []string{"1 checked, 0 denied"}},
+		"03 is refused if it downloads the latest": {
+			manifest: "03-volume-with-download-url.yaml", old: "/v2/", new: "/latest/", want: codeDenied,
+			wantText: []string{"stdin:23: deny version.driver_without_version"},
+		},
+		"04 is refused": {
+			manifest: "04-nginx-deployment-and-service.yaml", want: codeDenied,
+			wantText: []string{"stdin:19: deny image.no_version Deployment nginx", "1 checked, 1 denied, 1 skipped"},
+		},
+		"04 is admitted with a version": {
+			manifest: "04-nginx-deployment-and-service.yaml", old: "image: nginx\n", new: "image: nginx:1.27.3\n", want: codeOK,
+			wantText: []string{"1 checked, 0 denied, 1 skipped"},
+		},
+		"05 is refused": {manifest: "05-ubuntu-vm.yaml", want: codeDenied, wantText: []string{"stdin:9: deny image.no_version Pod my-vm-1"}},
+	}
+	for name, tc := range tests {
+		text := read(tc.manifest)
+		if tc.old != "" {
+			changed := strings.Replace(text, tc.old, tc.new, 1)
+			if changed == text {
+				t.Fatalf("%s: %q is not there", tc.manifest, tc.old)
+			}
+			text = changed
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			code, out, errs := runArgs(t, strings.NewReader(text), "check", "-f", "-")
+			if code != tc.want {
+				t.Errorf("exit code %d, want %d: %s%s", code, tc.want, out, errs)
+			}
+			for _, want := range tc.wantText {
+				if !strings.Contains(out, want) {
+					t.Errorf("output lacks %q:\n%s", want, out)
+				}
+			}
+		})
+	}
+}
+
+// TestUsageNamesThePlugin holds that kubectl's users see what they type.
+func TestUsageNamesThePlugin(t *testing.T) {
+	t.Parallel()
+	for program, want := range map[string]string{"/bin/plainspec": "  plainspec check -f FILE", "/bin/kubectl-plainspec": "  kubectl plainspec check -f FILE"} {
+		var out bytes.Buffer
+		code := run(t.Context(), []string{program, "check", "--help"}, streams{out: &out, err: &out}, now)
+		if code != codeOK || !strings.Contains(out.String(), "Usage:\n"+want) {
+			t.Errorf("%s: exit code %d, usage is not %q:\n%s", program, code, want, out.String())
+		}
+	}
+}
+
+// broken is a pipe whose reader is gone.
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+func TestLostOutputIsAnError(t *testing.T) {
+	t.Parallel()
+	example := filepath.Join("..", "..", "examples", "01-war-init-container.yaml")
+	for _, format := range []string{"text", "json"} {
+		var errs bytes.Buffer
+		code := run(t.Context(), []string{"plainspec", "check", "-f", example, "-o", format}, streams{out: broken{}, err: &errs}, now)
+		if want := "error: write result: io: read/write on closed pipe\n"; code != codeBad || !strings.HasSuffix(errs.String(), want) {
+			t.Errorf("%s: exit code %d, stderr %q, want %d and %q at its end", format, code, errs.String(), codeBad, want)
+		}
+	}
+}
+
+func TestColorsAreForTerminals(t *testing.T) {
+	t.Parallel()
+	example := filepath.Join("..", "..", "examples", "05-ubuntu-vm.yaml")
+	for _, color := range []bool{false, true} {
+		var out bytes.Buffer
+		run(t.Context(), []string{"plainspec", "check", "-f", example}, streams{out: &out, err: io.Discard, color: color}, now)
+		if got := strings.Contains(out.String(), "\x1b[31mdeny\x1b[0m"); got != color {
+			t.Errorf("color %v: %q", color, out.String())
+		}
+	}
+}
