@@ -17,9 +17,8 @@ runs(verb, _, _, path) if data.catalog.commands[verb].endings[words.ending(path)
 
 # METADATA
 # description: Whether a path is on a node, in a folder of the node's own programs.
-on_node("hostPath", "/")
-
 on_node("hostPath", target) if {
+	startswith(target, "/")
 	elements := split(trim(target, "/"), "/")
 	some last in numbers.range(1, count(elements))
 	data.catalog.node_folders[concat("/", array.concat([""], array.slice(elements, 0, last)))]
