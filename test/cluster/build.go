@@ -92,7 +92,7 @@ func (b *builder) fill(ctx context.Context, c component, dir string) error {
 	if err := os.Mkdir(partial, 0o755); err != nil {
 		return err
 	}
-	defer os.RemoveAll(partial) //nolint:errcheck // the next build removes it too
+	defer os.RemoveAll(partial) // the next build does it too
 	start := time.Now()
 	hint := ""
 	if c.hint != "" {

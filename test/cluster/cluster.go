@@ -199,8 +199,6 @@ func (c *Cluster) startPlane(ctx context.Context) error {
 
 func (c *Cluster) configureAPIServer() {
 	args := c.plane.APIServer.Configure()
-	// envtest listens on "localhost", which may be ::1 as well.
-	c.plane.APIServer.SecureServing.Address = ""
 	args.Set("service-account-issuer", "https://kubernetes.default.svc")
 	// Endpoints of the service "kubernetes" must not be a loopback address,
 	// and nothing here has another: they are left out.

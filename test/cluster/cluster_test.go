@@ -61,6 +61,20 @@ func TestDeploymentBecomesReadyPods(t *testing.T) {
 		t.Errorf("Pods have service account, node and owner\n%swant\n%s", pods, want)
 	}
 
+	// RBAC decides what other users may do.
+	alice, err := c.User("alice", "developers")
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused, err := c.KubectlAs(t.Context(), alice, nil, "get", "pods")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `Error from server (Forbidden): pods is forbidden: User "alice" cannot list resource "pods" in API group "" in the namespace "default"` + "\n"
+	if refused.Stderr != want || refused.ExitCode != 1 {
+		t.Errorf("alice got exit code %d and\n%swant 1 and\n%s", refused.ExitCode, refused.Stderr, want)
+	}
+
 	// Owned objects go with their owner only where the controllers run.
 	kubectl("", "delete", "deployment/web", "--cascade=foreground", "--timeout="+time.Minute.String())
 	kubectl("", "wait", "--for=delete", "pods", "-l", "app=web", "--timeout="+time.Minute.String())

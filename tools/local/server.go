@@ -77,7 +77,7 @@ type server struct {
 // startServer runs the server with fresh certificates on free ports and waits
 // until it is ready.
 func startServer(ctx context.Context, s state, c *cluster.Cluster) (*server, error) {
-	ports, err := freePorts(3)
+	ports, err := freePorts(ctx, 3)
 	if err != nil {
 		return nil, err
 	}
@@ -106,14 +106,15 @@ func startServer(ctx context.Context, s state, c *cluster.Cluster) (*server, err
 }
 
 // freePorts returns loopback addresses that nobody listens on.
-func freePorts(n int) ([]string, error) {
+func freePorts(ctx context.Context, n int) ([]string, error) {
+	var config net.ListenConfig
 	addresses := make([]string, n)
 	for i := range addresses {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, fmt.Errorf("find a free port: %w", err)
 		}
-		defer listener.Close() //nolint:errcheck // all are held until all are found
+		defer listener.Close() // all are held until all are found
 		addresses[i] = listener.Addr().String()
 	}
 	return addresses, nil

@@ -180,17 +180,18 @@ func (s state) startSupervisor(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("open log: %w", err)
 	}
-	defer log.Close() //nolint:errcheck // the supervisor has its own descriptor
+	defer log.Close() // the supervisor has its own descriptor
 	read, write, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("start the supervisor: %w", err)
 	}
-	defer read.Close() //nolint:errcheck // read only
+	defer read.Close()
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("start the supervisor: %w", err)
 	}
-	cmd := exec.Command(self, "supervise")
+	// It outlives this program, so its life has nothing to do with ctx.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), self, "supervise")
 	cmd.Dir = s.root
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = []*os.File{write}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/gofrs/flock"
+	"github.com/google/go-cmp/cmp"
+
+	"plainspec.dev/plainspec/test/cluster"
+)
+
+func TestJudge(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		result cluster.KubectlResult
+		want   outcome
+	}{
+		"exit code 0 is admitted": {
+			result: cluster.KubectlResult{Stdout: "pod/a created\n"},
+			want:   admitted,
+		},
+		"a denial by a webhook is refused": {
+			result: cluster.KubectlResult{ExitCode: 1, Stderr: `Error from server (Forbidden): admission webhook "a" denied the request: b`},
+			want:   refused,
+		},
+		"a webhook that does not answer is a failure, not a refusal": {
+			result: cluster.KubectlResult{ExitCode: 1, Stderr: `Error from server (InternalError): failed calling webhook "a": connection refused`},
+			want:   failed,
+		},
+		"a broken manifest is a failure": {
+			result: cluster.KubectlResult{ExitCode: 1, Stderr: "error: error parsing a.yaml"},
+			want:   failed,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := judge(tc.result); got != tc.want {
+				t.Errorf("judge says %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestIndentKeepsTheMessagesOwnIndentation(t *testing.T) {
+	t.Parallel()
+	want := "          refused\n            fix: a tag\n"
+	if diff := cmp.Diff(want, indent("refused\n  fix: a tag")); diff != "" {
+		t.Errorf("text (-want +got):\n%s", diff)
+	}
+}
+
+func TestFollow(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		progress  string
+		wantOut   string
+		wantError string
+	}{
+		"progress is printed until all is ready": {
+			progress: "control plane runs\nready\n",
+			wantOut:  "control plane runs\n",
+		},
+		"an error of the supervisor is the error": {
+			progress:  "control plane runs\nerror: the disk is full\n",
+			wantOut:   "control plane runs\n",
+			wantError: "the disk is full",
+		},
+		"a supervisor that ends without a word has left a log": {
+			progress:  "control plane runs\n",
+			wantOut:   "control plane runs\n",
+			wantError: "the supervisor ended; .local/logs/supervisor.log says why",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var out strings.Builder
+			err := follow(t.Context(), strings.NewReader(tc.progress), &out)
+			if diff := cmp.Diff(tc.wantOut, out.String()); diff != "" {
+				t.Errorf("output (-want +got):\n%s", diff)
+			}
+			if got := message(err); got != tc.wantError {
+				t.Errorf("error is %q, want %q", got, tc.wantError)
+			}
+		})
+	}
+}
+
+func message(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+func TestDownSaysThatNothingIsRunning(t *testing.T) {
+	t.Parallel()
+	s := state{root: t.TempDir()}
+	s.dir = s.root + "/.local"
+	for range 2 {
+		var out strings.Builder
+		if err := down(t.Context(), s, &out); err != nil || out.String() != "nothing is running\n" {
+			t.Errorf("down says %q, error %v", out.String(), err)
+		}
+	}
+}
+
+func TestDownRemovesWhatADeadSupervisorLeft(t *testing.T) {
+	t.Parallel()
+	s := state{dir: t.TempDir() + "/.local"}
+	if err := os.MkdirAll(s.data(), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	// The process id belongs to a process that has nothing to do with it.
+	for name, text := range map[string]string{"supervisor.lock": "", "supervisor.pid": "1\n"} {
+		if err := os.WriteFile(s.path(name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := down(t.Context(), s, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(s.dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the state folder is still there: %v", err)
+	}
+}
+
+func TestUpRefusesToWorkBesideAnother(t *testing.T) {
+	t.Parallel()
+	s := state{dir: t.TempDir()}
+	lock := flock.New(s.path("lock"))
+	if held, err := lock.TryLock(); err != nil || !held {
+		t.Fatal(err)
+	}
+	defer lock.Unlock() //nolint:errcheck // the folder goes with the test
+	const want = `another "make up" or "make down" is at work in this source tree; wait for it to end`
+	if err := up(t.Context(), s, io.Discard); message(err) != want {
+		t.Errorf("error is %q, want %q", message(err), want)
+	}
+}
