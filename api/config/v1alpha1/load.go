@@ -181,5 +181,5 @@ func oneLine(err error) error {
 			parts = append(parts, line)
 		}
 	}
-	return errors.New(strings.Join(parts, "; "))
+	return errors.New(strings.ReplaceAll(strings.Join(parts, "; "), ":; ", ": "))
 }

@@ -27,7 +27,7 @@ func TestDecode(t *testing.T) {
 	}{
 		"the header alone gives the defaults": {
 			file: header,
-			want: v1alpha1.Default(),
+			want: &v1alpha1.Configuration{TypeMeta: typeMeta(), Enforcement: v1alpha1.EnforcementObserve},
 		},
 		"every field is read from YAML": {
 			file: "# first a comment\n---\n" + header + `
@@ -133,6 +133,10 @@ func TestLoadRefuses(t *testing.T) {
 		"a field written twice in JSON, inside a parameter": {
 			file:    `{"apiVersion": "config.plainspec.dev/v1alpha1", "kind": "Configuration", "parameters": {"a": [{"b": 1, "b": 2}]}}`,
 			wantErr: `duplicate field "parameters.a[0].b" in lines 1 and 1`,
+		},
+		"two spellings of the same key": {
+			file:    header + "parameters:\n  a:\n    yes: 1\n    true: 2\n",
+			wantErr: "yaml: unmarshal errors: line 6: key true already set in map",
 		},
 		"broken YAML": {
 			file:    header + "rules: {\n",

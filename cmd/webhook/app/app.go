@@ -208,5 +208,5 @@ func oneLine(err error) error {
 			lines = append(lines, line)
 		}
 	}
-	return errors.New(strings.Join(lines, "; "))
+	return errors.New(strings.ReplaceAll(strings.Join(lines, "; "), ":; ", ": "))
 }
