@@ -32,11 +32,11 @@ findings contains {
 	"volume": m.volume,
 	"field": m.field,
 	"value": m.path,
-	"evidence": concat("; ", _proof[i]),
+	"evidence": concat("; ", _proofs[i]),
 } if {
 	some i, m in input.workload.mounts.opaque
 	m.role != "ephemeral"
-	_proof[i]
+	_proofs[i] != set()
 	not _writers[m.volume]
 }
 
@@ -45,12 +45,12 @@ findings contains {
 	"volume": m.volume,
 	"field": m.field,
 	"value": m.path,
-	"evidence": concat("; ", _proof[i] | {"the Pod itself writes to the volume"}),
+	"evidence": concat("; ", _proofs[i] | {"the Pod itself writes to the volume"}),
 	"weak": true,
 } if {
 	some i, m in input.workload.mounts.opaque
 	m.role != "ephemeral"
-	_proof[i]
+	_proofs[i] != set()
 	_writers[m.volume]
 }
 
@@ -64,8 +64,8 @@ findings contains {
 } if {
 	some i, m in input.workload.mounts.opaque
 	m.role in {"main", "sidecar"}
-	not _proof[i]
-	_hints[i]
+	_proofs[i] == set()
+	_hints[i] != set()
 	not _writers[m.volume][m.container]
 }
 
@@ -101,6 +101,14 @@ _writes(verb, position, _) if {
 	position > 0
 	data.catalog.writers[verb]
 }
+
+# The three below are defined for each mount, empty or not: an answer that is undefined is not
+# remembered, and would be looked for again by each rule that asks.
+_proofs[i] := {text | some text in _proof[i]} if some i, _ in input.workload.mounts.opaque
+
+_hints[i] := {text | some text in _hint[i]} if some i, _ in input.workload.mounts.opaque
+
+_known[i] := {known | some known in _fact[i]} if some i, _ in input.workload.mounts.opaque
 
 # What proves that the code in use is in a mount, by the mount's index.
 _proof[i] contains sprintf("%s runs %s", [reference.field, reference.path]) if {
@@ -156,92 +164,91 @@ _runner("", image) := image
 _runner(verb, _) := verb if verb != ""
 
 # What the catalog knows of the mount path.
-_known[i] contains known if {
+_fact[i] contains known if {
 	some i, m in input.workload.mounts.opaque
 	data.catalog.paths[m.path]
 	some known in roots.at(m.path, m.image)
 }
 
-_known[i] contains known if {
+_fact[i] contains known if {
 	some i, m in input.workload.mounts.opaque
 	some above in m.above
 	data.catalog.paths[above]
 	some known in roots.below(m.path, above, m.image)
 }
 
-_known[i] contains known if {
+_fact[i] contains known if {
 	some i, m in input.workload.mounts.opaque
 	some position, element in m.segments
 	data.catalog.directories[element]
 	some known in roots.directory(m.segments, position, m.image)
-	not _of_the_node[i]
+	not commands.on_node(m.type, m.target)
 }
 
 # What makes it likely.
-_hints[i] contains known.text if {
+_hint[i] contains known.text if {
 	some i, _ in input.workload.mounts.opaque
 	some known in _known[i]
 	known.grade == "weak"
 }
 
-_hints[i] contains sprintf("%s holds code by habit", [m.path]) if {
-	some i, m in input.workload.mounts.opaque
-	data.catalog.habits[m.path]
-	not _off_topic[i]
-}
-
-_hints[i] contains sprintf("%s is a program", [m.path]) if {
-	some i, m in input.workload.mounts.opaque
-	data.catalog.code_endings[words.ending(m.path)]
-	not _quiet[i]
-	not _off_topic[i]
-}
-
-_hints[i] contains sprintf("its name is %q", [name]) if {
-	some i, m in input.workload.mounts.opaque
-	some name in {m.volume, m.target}
-	words.names_code(name)
-	not _quiet[i]
-	not _off_topic[i]
-}
-
-_hints[i] contains sprintf("%s names it as a folder of code", [reference.field]) if {
+_hint[i] contains sprintf("%s names it as a folder of code", [reference.field]) if {
 	some i, m in input.workload.mounts.opaque
 	some reference in m.references
 	reference.kind == "env"
 	data.catalog.variables[reference.verb] == "weak"
 }
 
-_hints[i] contains sprintf("%s is the working directory", [reference.path]) if {
+_hint[i] contains sprintf("%s holds code by habit", [m.path]) if {
+	some i, m in input.workload.mounts.opaque
+	data.catalog.habits[m.path]
+	_telling[i]
+}
+
+_hint[i] contains sprintf("%s is the working directory", [reference.path]) if {
 	some i, m in input.workload.mounts.opaque
 	some reference in m.references
 	_runs_here(reference.kind, reference.verb)
+	_telling[i]
 	_loud(i, m.image)
-	not _off_topic[i]
 }
 
-_hints[i] contains sprintf("container %q fetches source code into it", [other.container]) if {
+_hint[i] contains sprintf("container %q fetches source code into it", [other.container]) if {
 	some i, m in input.workload.mounts.opaque
-	_interprets(m.image)
 	some other in input.workload.mounts.opaque
 	other.volume == m.volume
 	other.container != m.container
 	_fetches[other.container]
-	not _off_topic[i]
+	_interprets(m.image)
+	_telling[i]
+}
+
+_hint[i] contains sprintf("%s is a program", [m.path]) if {
+	some i, m in input.workload.mounts.opaque
+	not _quiet[i]
+	data.catalog.code_endings[words.ending(m.path)]
+	_telling[i]
+}
+
+_hint[i] contains sprintf("its name is %q", [name]) if {
+	some i, m in input.workload.mounts.opaque
+	not _quiet[i]
+	_telling[i]
+	some name in {m.volume, m.target}
+	words.names_code(name)
 }
 
 # Kompose gives such names to claims for bind mounts of a developer's folders, not to those for
 # named volumes.
-_hints[i] contains sprintf("claim %q stands for a developer's folder", [m.target]) if {
+_hint[i] contains sprintf("claim %q stands for a developer's folder", [m.target]) if {
 	some i, m in input.workload.mounts.opaque
 	m.type == "persistentVolumeClaim"
 	prefix := trim_right(m.target, "0123456789")
 	prefix != m.target
 	endswith(prefix, "-claim")
-	some name in {m.container, m.image, prefix}
-	words.names_framework(name)
 	not _quiet[i]
-	not _off_topic[i]
+	_telling[i]
+	words.names_framework(concat("-", [m.container, m.image, prefix]))
 }
 
 _loud(_, image) if data.catalog.runtimes[image]
@@ -263,37 +270,32 @@ _fetches contains m.container if {
 	data.catalog.fetchers[reference.verb]
 }
 
-# Mounts whose names prove nothing: of tools, of stores, of the node, and where the path says data.
-_off_topic[i] if {
+# Whether the names around a mount tell something: not those of tools, of stores and of the node, nor
+# where the path says data.
+_telling[i] := count({reason | some reason in _silent[i]}) == 0 if some i, _ in input.workload.mounts.opaque
+
+_silent[i] contains "tool" if {
 	some i, m in input.workload.mounts.opaque
 	data.catalog.tools[m.image]
 }
 
-_off_topic[i] if {
+_silent[i] contains "store" if {
 	some i, m in input.workload.mounts.opaque
 	data.catalog.stores[m.image]
 }
 
-_off_topic[i] if _of_the_node[i]
+_silent[i] contains "node" if {
+	some i, m in input.workload.mounts.opaque
+	commands.on_node(m.type, m.target)
+}
 
-_off_topic[i] if {
+_silent[i] contains "data" if {
 	some i, m in input.workload.mounts.opaque
 	some element in m.segments
 	words.is_data(element)
 }
 
-_of_the_node[i] if {
+# Whether a mount is below a folder where names and the working directory say little.
+_quiet[i] := count([folder | some folder in array.concat([m.path], m.above); data.catalog.quiet_folders[folder]]) > 0 if {
 	some i, m in input.workload.mounts.opaque
-	commands.on_node(m.type, m.target)
-}
-
-_quiet[i] if {
-	some i, m in input.workload.mounts.opaque
-	data.catalog.quiet_folders[m.path]
-}
-
-_quiet[i] if {
-	some i, m in input.workload.mounts.opaque
-	some above in m.above
-	data.catalog.quiet_folders[above]
 }
