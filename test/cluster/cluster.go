@@ -190,11 +190,49 @@ func (c *Cluster) startPlane(ctx context.Context) error {
 			return nil
 		}
 		c.plane = nil
-		err = fmt.Errorf("%w; see %s: %s", err, c.options.LogDir, c.lastComplaint())
-		if attempt == startAttempts || !strings.Contains(err.Error(), "address already in use") {
+		err = c.explainStart(err)
+		if attempt == startAttempts || !errors.Is(err, errPortTaken) {
 			return err
 		}
 	}
+}
+
+// errPortTaken says that somebody was faster.
+var errPortTaken = errors.New("a port was taken by another program between being chosen and being used; try again")
+
+// explainStart says in one line why etcd or kube-apiserver did not start. What
+// envtest says is only that.
+func (c *Cluster) explainStart(err error) error {
+	for _, name := range []string{"etcd", "kube-apiserver"} {
+		data, readErr := os.ReadFile(c.logPath(name))
+		if readErr != nil {
+			continue
+		}
+		log := string(data)
+		switch {
+		case strings.Contains(log, "no space left on device"):
+			return fmt.Errorf("the disk of %s is full; free some space", c.dir)
+		case strings.Contains(log, "address already in use"):
+			return errPortTaken
+		}
+		if complaint := fatalLine(log); complaint != "" {
+			return fmt.Errorf("%w: %s: %s (all of it is in %s)", err, name, complaint, c.logPath(name))
+		}
+	}
+	return fmt.Errorf("%w; logs are in %s", err, c.options.LogDir)
+}
+
+// fatalLine returns the line by which etcd (JSON) or kube-apiserver (klog, or an
+// error of its command line) ended; empty if there is none.
+func fatalLine(log string) string {
+	for line := range strings.Lines(log) {
+		for _, mark := range []string{`"level":"fatal"`, `"level":"panic"`, "panic:", "Error:"} {
+			if strings.Contains(line, mark) {
+				return strings.TrimSpace(line)
+			}
+		}
+	}
+	return ""
 }
 
 func (c *Cluster) configureAPIServer() {
@@ -209,17 +247,6 @@ func (c *Cluster) configureAPIServer() {
 	for flag, values := range c.options.APIServerArgs {
 		args.Set(flag, values...)
 	}
-}
-
-// lastComplaint returns the last line of the log that says why a program ended.
-func (c *Cluster) lastComplaint() string {
-	for _, name := range []string{"kube-apiserver", "etcd"} {
-		data, err := os.ReadFile(c.logPath(name))
-		if err == nil && len(data) > 0 {
-			return name + ": " + lastLine(string(data))
-		}
-	}
-	return "nothing was logged"
 }
 
 // identify makes the administrator's credentials.
