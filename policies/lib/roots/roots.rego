@@ -10,17 +10,21 @@ import data.policies.lib.words
 # description: >-
 #   What a path holds for a container whose image has a name: a set of {"grade": strong or weak, "text": why}. An image that
 #   is no server of the path's counts less, a tool not at all.
-at(path, image) := found if {
+at(path, image) := _at(path, entries, image) if entries := data.catalog.paths[path]
+
+else := _at(path, entries, image) if entries := data.catalog.parents[path]
+
+_at(path, entries, image) := found if {
 	found := {_evidence(path, server, entry, entry.grade) |
 		some server in servers.of(image)
-		entry := data.catalog.paths[path][server]
+		entry := entries[server]
 	}
 	count(found) > 0
 }
 
 else := {_evidence(path, server, entry, entry.others) |
 	not data.catalog.tools[image]
-	some server, entry in data.catalog.paths[path]
+	some server, entry in entries
 }
 
 # METADATA
@@ -29,7 +33,6 @@ below(path, above, image) := found if {
 	found := {_evidence(above, server, entry, grade) |
 		some server in servers.of(image)
 		entry := data.catalog.paths[above][server]
-		not entry.parent
 		grade := _grade_below(path, above, entry.grade)
 	}
 	count(found) > 0
@@ -39,7 +42,6 @@ else := {_evidence(above, server, entry, grade) |
 	not data.catalog.tools[image]
 	some server, entry in data.catalog.paths[above]
 	entry.others
-	not entry.parent
 	grade := _grade_below(path, above, "weak")
 }
 

@@ -70,16 +70,21 @@ findings contains {
 }
 
 # Who writes to which volume: what is there may come from an image or from the manifest itself.
-_writers[m.volume] contains m.container if {
+_writers := {volume: containers |
+	some [volume, _] in _writes
+	containers := {container | some [volume, container] in _writes}
+}
+
+_writes contains [m.volume, m.container] if {
 	some m in input.workload.mounts.opaque
 	not m.readOnly
 	some reference in m.references
 	reference.kind != "env"
-	_writes(reference.verb, reference.position, reference.write)
+	_puts(reference.verb, reference.position, reference.write)
 }
 
 # An init container brings what its own image holds; what fetches source code may be told a version.
-_writers[m.volume] contains m.container if {
+_writes contains [m.volume, m.container] if {
 	some m in input.workload.mounts.opaque
 	m.role == "init"
 	not m.readOnly
@@ -89,15 +94,15 @@ _writers[m.volume] contains m.container if {
 	other.image != m.image
 }
 
-_writers[m.volume] contains m.container if {
+_writes contains [m.volume, m.container] if {
 	some m in input.workload.mounts.opaque
 	data.catalog.tools[m.image].fetches
 	not m.readOnly
 }
 
-_writes(_, _, true)
+_puts(_, _, true)
 
-_writes(verb, position, _) if {
+_puts(verb, position, _) if {
 	position > 0
 	data.catalog.writers[verb]
 }
@@ -166,7 +171,6 @@ _runner(verb, _) := verb if verb != ""
 # What the catalog knows of the mount path.
 _fact[i] contains known if {
 	some i, m in input.workload.mounts.opaque
-	data.catalog.paths[m.path]
 	some known in roots.at(m.path, m.image)
 }
 
@@ -214,11 +218,12 @@ _hint[i] contains sprintf("%s is the working directory", [reference.path]) if {
 }
 
 _hint[i] contains sprintf("container %q fetches source code into it", [other.container]) if {
-	some i, m in input.workload.mounts.opaque
+	some container in _fetches
 	some other in input.workload.mounts.opaque
-	other.volume == m.volume
-	other.container != m.container
-	_fetches[other.container]
+	other.container == container
+	some i, m in input.workload.mounts.opaque
+	m.volume == other.volume
+	m.container != container
 	_interprets(m.image)
 	_telling[i]
 }
