@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"plainspec.dev/plainspec/internal/check"
-	"plainspec.dev/plainspec/internal/manifest"
 )
 
 func newCheck(name string, s streams, now time.Time) *cobra.Command {
@@ -24,9 +23,7 @@ be read or judged, or the policies or the configuration do not load.`,
 		Example: "  " + name + " check -f pod.yaml\n  " + name + " check -R -f deploy/ -o json\n  helm template . | " + name + " check -f -",
 		Args:    noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
-			judged, err := answer(command, &f, s, now, func(c *check.Checker, batch manifest.Batch) *check.Result {
-				return c.Check(command.Context(), batch)
-			})
+			judged, err := answer(command, &f, s, now, (*check.Checker).Check)
 			switch {
 			case err != nil:
 				return err

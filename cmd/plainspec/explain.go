@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"plainspec.dev/plainspec/internal/check"
-	"plainspec.dev/plainspec/internal/manifest"
 )
 
 func newExplain(name string, s streams, now time.Time) *cobra.Command {
@@ -23,9 +22,7 @@ policies or the configuration do not load.`,
 		Example: "  " + name + " explain -f pod.yaml",
 		Args:    noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
-			explained, err := answer(command, &f, s, now, func(c *check.Checker, batch manifest.Batch) *check.Explanation {
-				return c.Explain(command.Context(), batch)
-			})
+			explained, err := answer(command, &f, s, now, (*check.Checker).Explain)
 			switch {
 			case err != nil:
 				return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"time"
@@ -38,7 +39,7 @@ type result interface {
 }
 
 // answer reads the manifests, asks a question about them, and writes the answer.
-func answer[T result](command *cobra.Command, f *flags, s streams, now time.Time, ask func(*check.Checker, manifest.Batch) T) (answer T, err error) {
+func answer[T result](command *cobra.Command, f *flags, s streams, now time.Time, ask func(*check.Checker, context.Context, manifest.Batch) T) (answer T, err error) {
 	if len(f.manifests.Paths) == 0 {
 		return answer, fmt.Errorf("no manifest named: use -f FILE, -f FOLDER or -f - (see %s --help)", command.CommandPath())
 	}
@@ -51,7 +52,7 @@ func answer[T result](command *cobra.Command, f *flags, s streams, now time.Time
 		return answer, err
 	}
 	f.manifests.Stdin = s.in
-	answer = ask(checker, manifest.Read(f.manifests))
+	answer = ask(checker, command.Context(), manifest.Read(f.manifests))
 	if err := answer.WriteNotes(s.err); err != nil {
 		return answer, fmt.Errorf("write notes: %w", err)
 	}

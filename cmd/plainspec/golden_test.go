@@ -78,9 +78,9 @@ func runStory(t *testing.T, path string) {
 	var args []string
 	for arg := range strings.Lines(sections["args"]) {
 		arg = strings.TrimSuffix(arg, "\n")
-		for name, real := range map[string]string{"input": input, "examples": examples} {
+		for name, folder := range map[string]string{"input": input, "examples": examples} {
 			if arg == name || strings.HasPrefix(arg, name+"/") {
-				arg = real + strings.TrimPrefix(arg, name)
+				arg = folder + strings.TrimPrefix(arg, name)
 			}
 		}
 		args = append(args, arg)

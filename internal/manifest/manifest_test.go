@@ -135,7 +135,7 @@ func TestRead(t *testing.T) {
 // bomb is a billion laughs, some levels deep.
 func bomb(head string, levels int) string {
 	var b strings.Builder
-	b.WriteString(head + "a0: &a0 [x, x, x, x, x, x, x, x, x]\n")
+	b.WriteString(head + "a0: &a0 [" + strings.Repeat("x, ", 8) + "x]\n")
 	for i := 1; i <= levels; i++ {
 		alias := fmt.Sprintf("*a%d", i-1)
 		fmt.Fprintf(&b, "a%d: &a%d [%s]\n", i, i, strings.TrimSuffix(strings.Repeat(alias+", ", 9), ", "))
