@@ -34,6 +34,7 @@ type Program struct {
 type Process struct {
 	mu      sync.Mutex
 	current *os.Process // nil between two runs
+	ended   int
 }
 
 // Run starts a program and starts it again whenever it ends, until the cluster
@@ -50,6 +51,7 @@ func (c *Cluster) Run(p Program) (*Process, error) {
 			if c.lifetime.Err() != nil {
 				return nil //nolint:nilerr // it ended because it was told to
 			}
+			process.end()
 			fmt.Fprintf(log, "%s ended (%v) and is started again\n", p.Name, err)
 			select {
 			case <-c.lifetime.Done():
@@ -81,6 +83,19 @@ func (p *Process) set(current *os.Process) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.current = current
+}
+
+func (p *Process) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ended++
+}
+
+// Ended returns how many runs have ended so far.
+func (p *Process) Ended() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ended
 }
 
 // Restart asks the program to end; a new run, of what is then at its path,

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -94,6 +95,17 @@ func message(err error) string {
 		return ""
 	}
 	return err.Error()
+}
+
+func TestLastErrorIsTheProgramsOwn(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "log")
+	if err := os.WriteFile(path, []byte("starting\nerror: load policies: a.rego:1\nplainspec ended\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := lastError(path), "load policies: a.rego:1"; got != want {
+		t.Errorf("lastError is %q, want %q", got, want)
+	}
 }
 
 func TestDownSaysThatNothingIsRunning(t *testing.T) {

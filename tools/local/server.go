@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -121,11 +122,17 @@ func freePorts(ctx context.Context, n int) ([]string, error) {
 }
 
 func (v *server) waitUntilReady(ctx context.Context) error {
+	// The first end may be that of the run before.
+	const giveUp = 3
+	ended := v.process.Ended()
 	err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, readyTimeout, true, func(ctx context.Context) (bool, error) {
+		if v.process.Ended() >= ended+giveUp {
+			return false, errors.New("it ends again and again")
+		}
 		return v.ready(ctx), nil
 	})
 	if err != nil {
-		return fmt.Errorf("wait for the Plainspec server: %w: %s", err, lastLine(v.state.path("logs", "plainspec.log")))
+		return fmt.Errorf("wait for the Plainspec server: %w: %s", err, lastError(v.state.path("logs", "plainspec.log")))
 	}
 	return nil
 }
@@ -145,14 +152,21 @@ func (v *server) ready(ctx context.Context) bool {
 	return response.StatusCode == http.StatusOK
 }
 
-// lastLine returns what a program said last.
-func lastLine(path string) string {
+// lastError returns the last error that a program printed before it ended, or
+// whatever it printed last.
+func lastError(path string) string {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return "nothing was logged"
 	}
-	text := strings.TrimSpace(string(data))
-	return text[strings.LastIndexByte(text, '\n')+1:]
+	last, lastError := "nothing was logged", ""
+	for line := range strings.Lines(string(data)) {
+		last = strings.TrimSpace(line)
+		if message, ok := strings.CutPrefix(last, "error: "); ok {
+			lastError = message
+		}
+	}
+	return cmp.Or(lastError, last)
 }
 
 // register makes the API server ask the server, and waits until it does.

@@ -127,7 +127,7 @@ func (s state) refresh(ctx context.Context, hash string, out io.Writer) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("restart the Plainspec server: %w: %s", ctx.Err(), lastLine(s.path("logs", "plainspec.log")))
+			return fmt.Errorf("restart the Plainspec server: %w: %s", ctx.Err(), lastError(s.path("logs", "plainspec.log")))
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
