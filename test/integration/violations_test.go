@@ -152,6 +152,11 @@ func brownfield(t *testing.T) []any {
 		all = append(all, byCode[code])
 		objects = append(objects, deployment(deploymentOf(code), 1, byCode[code]))
 	}
+	return append(objects, workloads(all...)...)
+}
+
+// workloads is one of each kind that runs, named for its kind, with some violations at once.
+func workloads(all ...violation) []any {
 	labels := func(name string) (map[string]string, *metav1.LabelSelector) {
 		labels := map[string]string{"app": name, story: "brownfield"}
 		return labels, &metav1.LabelSelector{MatchLabels: labels}
@@ -165,7 +170,7 @@ func brownfield(t *testing.T) []any {
 	cronJob := job("", all...)
 	cronJob.Spec.Suspend = nil
 	cronJob.Spec.Template.Labels["app"] = "cronjob"
-	return append(objects,
+	return []any{
 		deployment("deployment", 2, all...),
 		&appsv1.StatefulSet{
 			TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: "StatefulSet"}, ObjectMeta: metav1.ObjectMeta{Name: "statefulset"},
@@ -189,7 +194,7 @@ func brownfield(t *testing.T) []any {
 			Spec: batchv1.CronJobSpec{Schedule: "* * * * *", JobTemplate: batchv1.JobTemplateSpec{Spec: cronJob.Spec}},
 		},
 		pod("pod", all...),
-	)
+	}
 }
 
 // deploymentOf is the name of the Deployment that has only one violation.
