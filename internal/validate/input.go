@@ -106,6 +106,7 @@ func encodeImage(i *workload.Image) *ast.Term {
 		member{keys.tag, text(i.Tag)},
 		member{keys.digest, text(i.Digest)},
 		member{keys.precision, text(i.Precision)},
+		member{keys.words, array(i.Words, encodeString)},
 		member{keys.err, text(i.Error)},
 	)
 }
@@ -134,6 +135,9 @@ func encodeMount(m *workload.Mount) *ast.Term {
 		member{keys.image, text(m.Image)},
 		member{keys.above, array(m.Above, encodeString)},
 		member{keys.segments, array(m.Segments, encodeString)},
+		member{keys.words, array(m.Words, encodeString)},
+		member{keys.ending, text(m.Ending)},
+		member{keys.names, array(m.Names, encodeString)},
 		member{keys.target, text(m.Target)},
 		member{keys.subPath, text(m.SubPath)},
 		member{keys.readOnly, ast.InternedTerm(m.ReadOnly)},
@@ -213,7 +217,7 @@ var keys = struct {
 	request, workload, object, operation, kind, group, namespace, user, dryRun, images, mounts, labels, applications, untagged, tagged,
 	pinned, invalid, container, volume, role, field, value, registry, repository, name, tag, digest, precision, err, image, declared, filled,
 	opaque, config, platform, scratch, path, above, segments, typ, source, target, subPath, readOnly, references, declarations, verb, flag,
-	position, write, version, refined, refinedBy *ast.Term
+	position, write, version, refined, refinedBy, words, names, ending *ast.Term
 }{
 	request: ast.StringTerm("request"), workload: ast.StringTerm("workload"), object: ast.StringTerm("object"),
 	operation: ast.StringTerm("operation"), kind: ast.StringTerm("kind"), group: ast.StringTerm("group"),
@@ -232,4 +236,5 @@ var keys = struct {
 	references: ast.StringTerm("references"), declarations: ast.StringTerm("declarations"), verb: ast.StringTerm("verb"),
 	flag: ast.StringTerm("flag"), position: ast.StringTerm("position"), write: ast.StringTerm("write"),
 	version: ast.StringTerm("version"), refined: ast.StringTerm("refined"), refinedBy: ast.StringTerm("refinedBy"),
+	words: ast.StringTerm("words"), names: ast.StringTerm("names"), ending: ast.StringTerm("ending"),
 }

@@ -292,12 +292,14 @@ func (c *containerFacts) mount(m *mountFacts) Mount {
 	fact := Mount{
 		Container: c.Name, Role: c.role, Image: c.image.Name, Path: m.path, Field: m.field, Volume: m.volume.name, Type: m.volume.kind,
 		Source: m.volume.source, Target: m.volume.target, SubPath: m.subPath, ReadOnly: m.readOnly, Declarations: m.volume.declarations,
-		References: m.references,
+		References: m.references, Names: words(m.volume.name+"/"+m.volume.target, isSeparator),
 	}
 	if m.path == "/" || len(m.path) > longestPath {
 		return fact
 	}
 	fact.Segments = strings.Split(m.path[1:], "/")
+	fact.Words = words(m.path, isSeparator)
+	fact.Ending = strings.ToLower(strings.TrimPrefix(path.Ext(m.path), "."))
 	for above := path.Dir(m.path); above != "/"; above = path.Dir(above) {
 		fact.Above = append(fact.Above, above)
 	}
@@ -308,6 +310,17 @@ func (c *containerFacts) mount(m *mountFacts) Mount {
 func within(p, folder string) bool {
 	return folder == "/" || strings.HasPrefix(p, folder) && (len(p) == len(folder) || p[len(folder)] == '/')
 }
+
+// words are the words of a text in lower case.
+func words(text string, separator func(rune) bool) []string {
+	return strings.FieldsFunc(strings.ToLower(text), separator)
+}
+
+// isSeparator tells what separates the words of paths and names.
+func isSeparator(r rune) bool { return r == '/' || r == '-' || r == '_' || r == '.' }
+
+// isTagSeparator tells what separates the words of tags, whose dots belong to versions.
+func isTagSeparator(r rune) bool { return r == '-' || r == '_' || r == '+' }
 
 // mountOf returns the mount that holds a path: the deepest one at or above it, nil if none does.
 func (c *containerFacts) mountOf(p string) *mountFacts {

@@ -124,11 +124,12 @@ func TestMountFacts(t *testing.T) {
   - {name: v, persistentVolumeClaim: {claimName: claim}}
   - {name: w, persistentVolumeClaim: {claimName: other}}`))
 	want := []Mount{{
-		Container: "c", Role: RoleMain, Image: "tomcat", Path: "/data", Segments: []string{"data"}, Field: "spec.containers[0].volumeMounts[0]",
+		Container: "c", Role: RoleMain, Image: "tomcat", Path: "/data", Segments: []string{"data"}, Words: []string{"data"}, Names: []string{"v", "claim"}, Field: "spec.containers[0].volumeMounts[0]",
 		Volume: "v", Type: "persistentVolumeClaim", Source: "persistentVolumeClaim claim", Target: "claim", SubPath: "s", ReadOnly: true,
 		References: []Reference{{Kind: ReferenceWorkingDir, Field: "spec.containers[0].command[0]", Path: "/data", Verb: "java"}},
 	}, {
-		Container: "c", Role: RoleMain, Image: "tomcat", Path: "/data/app", Above: []string{"/data"}, Segments: []string{"data", "app"},
+		Container: "c", Role: RoleMain, Image: "tomcat", Path: "/data/app", Above: []string{"/data"}, Segments: []string{"data", "app"}, Words: []string{"data", "app"},
+		Names: []string{"w", "other"},
 		Field: "spec.containers[0].volumeMounts[1]", Volume: "w", Type: "persistentVolumeClaim", Source: "persistentVolumeClaim other", Target: "other",
 		References: []Reference{{Kind: ReferenceCommand, Field: "spec.containers[0].command[2]", Path: "/data/app/a.jar", Verb: "java", Flag: "-jar", Position: 1}},
 	}}
@@ -276,4 +277,14 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("an object differs from itself: %v, %v", same, err)
 		}
 	})
+}
+
+func TestWordsAndEnding(t *testing.T) {
+	t.Parallel()
+	w := read(t, "", "Pod", pod("  containers: [{name: c, image: a, volumeMounts: [{name: my_App.code, mountPath: /Srv/user-uploads/ROOT.War}]}]\n  volumes: [{name: my_App.code, hostPath: {path: /mnt/www-1}}]"))
+	m := w.Mounts.Opaque[0]
+	want := [][]string{{"srv", "user", "uploads", "root", "war"}, {"my", "app", "code", "mnt", "www", "1"}, {"war"}}
+	if diff := cmp.Diff(want, [][]string{m.Words, m.Names, {m.Ending}}); diff != "" {
+		t.Errorf("words, names and ending (-want +got):\n%s", diff)
+	}
 }

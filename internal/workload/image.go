@@ -53,6 +53,7 @@ func parseImage(value string) ImageName {
 	if tagged, ok := named.(reference.Tagged); ok {
 		name.Tag = tagged.Tag()
 		name.Precision = tagPrecision(name.Tag)
+		name.Words = words(name.Tag, isTagSeparator)
 	}
 	if digested, ok := named.(reference.Digested); ok {
 		name.Digest = digested.Digest().String()

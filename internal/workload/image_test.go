@@ -12,12 +12,13 @@ func TestParseImage(t *testing.T) {
 	digest := "sha256:" + strings.Repeat("a", 64)
 	for value, want := range map[string]ImageName{
 		"nginx":                           {Registry: "docker.io", Repository: "library/nginx", Name: "nginx"},
-		"nginx:1.27.3":                    {Registry: "docker.io", Repository: "library/nginx", Name: "nginx", Tag: "1.27.3", Precision: PrecisionExact},
-		"geektime/tomcat:7.0":             {Registry: "docker.io", Repository: "geektime/tomcat", Name: "tomcat", Tag: "7.0", Precision: PrecisionFloating},
+		"nginx:1.27.3":                    {Registry: "docker.io", Repository: "library/nginx", Name: "nginx", Tag: "1.27.3", Words: []string{"1.27.3"}, Precision: PrecisionExact},
+		"geektime/tomcat:7.0":             {Registry: "docker.io", Repository: "geektime/tomcat", Name: "tomcat", Tag: "7.0", Words: []string{"7.0"}, Precision: PrecisionFloating},
+		"app:1.2.3-RC_1":                  {Registry: "docker.io", Repository: "library/app", Name: "app", Tag: "1.2.3-RC_1", Words: []string{"1.2.3", "rc", "1"}, Precision: PrecisionExact},
 		"localhost:5000/app":              {Registry: "localhost:5000", Repository: "app", Name: "app"},
-		"registry.example.com:5000/a/b:1": {Registry: "registry.example.com:5000", Repository: "a/b", Name: "b", Tag: "1", Precision: PrecisionFloating},
+		"registry.example.com:5000/a/b:1": {Registry: "registry.example.com:5000", Repository: "a/b", Name: "b", Tag: "1", Words: []string{"1"}, Precision: PrecisionFloating},
 		"nginx@" + digest:                 {Registry: "docker.io", Repository: "library/nginx", Name: "nginx", Digest: digest, Precision: PrecisionDigest},
-		"nginx:latest@" + digest:          {Registry: "docker.io", Repository: "library/nginx", Name: "nginx", Tag: "latest", Digest: digest, Precision: PrecisionDigest},
+		"nginx:latest@" + digest:          {Registry: "docker.io", Repository: "library/nginx", Name: "nginx", Tag: "latest", Words: []string{"latest"}, Digest: digest, Precision: PrecisionDigest},
 	} {
 		if diff := cmp.Diff(want, parseImage(value)); diff != "" {
 			t.Errorf("parseImage(%q) (-want +got):\n%s", value, diff)

@@ -91,6 +91,8 @@ type ImageName struct {
 	Digest string `json:"digest" jsonschema:"the digest, such as sha256:…"`
 	// Precision says how much of a version the tag is: exact, floating or moving.
 	Precision string `json:"precision" jsonschema:"how much of a version the tag is: exact (1.27.3), floating (1.27) or moving (no digit)"`
+	// Words are the words of the tag in lower case: [1.2.3 rc 1] of "1.2.3-RC_1".
+	Words []string `json:"words" jsonschema:"the words of the tag in lower case, split at - _ and +"`
 	// Error says why the value is not a reference.
 	Error string `json:"error" jsonschema:"why the value is not an image reference"`
 }
@@ -120,10 +122,16 @@ type Mount struct {
 	Above []string `json:"above" jsonschema:"the folders above path, the nearest first, without /"`
 	// Segments are the elements of Path.
 	Segments []string `json:"segments" jsonschema:"the elements of path"`
+	// Words are the words of Segments in lower case: [var user uploads] of "/var/user-uploads".
+	Words []string `json:"words" jsonschema:"the words of the path in lower case, split at / - _ and ."`
+	// Ending is what follows the last dot of Path's last element, in lower case; empty without one.
+	Ending string `json:"ending" jsonschema:"the ending of the path's last element in lower case, such as war"`
 	// Field is the field path of the mount.
 	Field string `json:"field" jsonschema:"the field path of the mount"`
 	// Volume names the volume.
 	Volume string `json:"volume" jsonschema:"the volume"`
+	// Names are the words of the volume's name and of Target, in lower case.
+	Names []string `json:"names" jsonschema:"the words of volume and target in lower case, split at / - _ and ."`
 	// Type is the volume's source, as its field is called: "persistentVolumeClaim".
 	Type string `json:"type" jsonschema:"the volume's source as its field is called, such as persistentVolumeClaim; volumeClaimTemplate for a claim template"`
 	// Source is Type and what identifies it: "flexVolume alicloud/disk".
