@@ -26,7 +26,7 @@ var revision = regexp.MustCompile(`\b[0-9a-f]{12}\b`)
 func runArgs(t *testing.T, in io.Reader, args ...string) (code int, out, errs string) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	code = run(t.Context(), append([]string{"/usr/bin/plainspec"}, args...), streams{in: in, out: &stdout, err: &stderr}, now)
+	code = run(t.Context(), newRoot("/usr/bin/plainspec", streams{in: in, out: &stdout, err: &stderr}, now), args)
 	return code, stdout.String(), stderr.String()
 }
 
@@ -183,7 +183,7 @@ func TestUsageNamesThePlugin(t *testing.T) {
 	t.Parallel()
 	for program, want := range map[string]string{"/bin/plainspec": "  plainspec check -f FILE", "/bin/kubectl-plainspec": "  kubectl plainspec check -f FILE"} {
 		var out bytes.Buffer
-		code := run(t.Context(), []string{program, "check", "--help"}, streams{out: &out, err: &out}, now)
+		code := run(t.Context(), newRoot(program, streams{out: &out, err: &out}, now), []string{"check", "--help"})
 		if code != codeOK || !strings.Contains(out.String(), "Usage:\n"+want) {
 			t.Errorf("%s: exit code %d, usage is not %q:\n%s", program, code, want, out.String())
 		}
@@ -200,7 +200,7 @@ func TestLostOutputIsAnError(t *testing.T) {
 	example := filepath.Join("..", "..", "examples", "01-war-init-container.yaml")
 	for _, format := range []string{"text", "json"} {
 		var errs bytes.Buffer
-		code := run(t.Context(), []string{"plainspec", "check", "-f", example, "-o", format}, streams{out: broken{}, err: &errs}, now)
+		code := run(t.Context(), newRoot("plainspec", streams{out: broken{}, err: &errs}, now), []string{"check", "-f", example, "-o", format})
 		if want := "error: write result: io: read/write on closed pipe\n"; code != codeBad || !strings.HasSuffix(errs.String(), want) {
 			t.Errorf("%s: exit code %d, stderr %q, want %d and %q at its end", format, code, errs.String(), codeBad, want)
 		}
@@ -212,7 +212,7 @@ func TestColorsAreForTerminals(t *testing.T) {
 	example := filepath.Join("..", "..", "examples", "05-ubuntu-vm.yaml")
 	for _, color := range []bool{false, true} {
 		var out bytes.Buffer
-		run(t.Context(), []string{"plainspec", "check", "-f", example}, streams{out: &out, err: io.Discard, color: color}, now)
+		run(t.Context(), newRoot("plainspec", streams{out: &out, err: io.Discard, color: color}, now), []string{"check", "-f", example})
 		if got := strings.Contains(out.String(), "\x1b[31mdeny\x1b[0m"); got != color {
 			t.Errorf("color %v: %q", color, out.String())
 		}

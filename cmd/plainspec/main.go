@@ -13,7 +13,8 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	color := os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(os.Stdout.Fd()))
-	code := run(ctx, os.Args, streams{in: os.Stdin, out: os.Stdout, err: os.Stderr, color: color}, time.Now())
+	root := newRoot(os.Args[0], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr, color: color}, time.Now())
+	code := run(ctx, root, os.Args[1:])
 	stop()
 	os.Exit(code)
 }

@@ -35,12 +35,8 @@ var (
 )
 
 // run runs the command and returns its exit code.
-func run(ctx context.Context, args []string, s streams, now time.Time) int {
-	root := newRoot(args[0], s, now)
-	root.SetArgs(args[1:])
-	root.SetIn(s.in)
-	root.SetOut(s.out)
-	root.SetErr(s.err)
+func run(ctx context.Context, root *cobra.Command, args []string) int {
+	root.SetArgs(args)
 	switch err := root.ExecuteContext(ctx); {
 	case err == nil:
 		return codeOK
@@ -49,7 +45,7 @@ func run(ctx context.Context, args []string, s streams, now time.Time) int {
 	case errors.Is(err, errIncomplete):
 		return codeBad
 	default:
-		fmt.Fprintln(s.err, "error: "+strings.TrimRight(err.Error(), "\n")) // There is nobody to tell that this failed.
+		root.PrintErrln("error: " + strings.TrimRight(err.Error(), "\n"))
 		return codeBad
 	}
 }
@@ -69,6 +65,9 @@ func newRoot(program string, s streams, now time.Time) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.SetIn(s.in)
+	root.SetOut(s.out)
+	root.SetErr(s.err)
 	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
 		return fmt.Errorf("%w (see %s --help)", err, command.CommandPath())
 	})
