@@ -16,7 +16,7 @@ test_some_words_may_say_data if {
 }
 
 test_a_name_of_code_has_no_other_word if {
-	every name in {"code", "app-pvc", "SRC_volume2", "my.www"} {
+	every name in {"code", "app-pvc", "app-2", "SRC_volume2", "my.www"} {
 		words.names_code(name)
 	}
 	every name in {"", "pvc", "app-data", "2"} {

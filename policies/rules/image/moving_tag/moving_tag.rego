@@ -29,7 +29,4 @@ findings contains {"container": image.container, "volume": image.volume, "field"
 
 _moves(_, "moving")
 
-_moves(tag, precision) if {
-	precision != "moving"
-	tags.moving(tag)
-}
+_moves(tag, _) if tags.moving(tag)

@@ -28,8 +28,14 @@ findings contains {"field": label.field, "value": label.value, "evidence": conca
 }
 
 # The applications by what they are called, with the versions that the manifest tells.
+_told contains sprintf("%s %s", [component.name, component.refined]) if {
+	some component in _applications
+	component.refined != ""
+}
+
 _told contains sprintf("%s %s", [component.name, component.version]) if {
 	some component in _applications
+	component.refined == ""
 	component.precision in {"exact", "floating"}
 }
 
@@ -52,6 +58,5 @@ _confirmed(version) if {
 
 _confirmed(version) if {
 	some component in _applications
-	component.refined != ""
 	versions.agree(version, component.refined)
 }

@@ -46,7 +46,6 @@ findings contains {"volume": m.volume, "field": declared.field, "value": declare
 findings contains {"volume": m.volume, "field": declared.field, "value": declared.value, "evidence": sprintf("%s moves", [declared.version]), "weak": true} if {
 	some m in input.workload.mounts.declared
 	some declared in m.declarations
-	declared.version != ""
 	_may_move(declared.kind, declared.version, declared.precision)
 }
 

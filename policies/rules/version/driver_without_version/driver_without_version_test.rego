@@ -40,6 +40,12 @@ test_passes_when_a_version_is_named if {
 	}
 }
 
+test_finds_once_when_a_tag_is_the_newest_and_moves if {
+	found := _found({"version": "v1", "precision": "floating"}) with data.params.newest_tags as {"v1": true}
+		with data.params.moving_tags as {"v1": true}
+	found == {_finding("v1 always means the newest")}
+}
+
 test_passes_when_nothing_is_declared if {
 	driver_without_version.findings == set() with input as {"workload": {"mounts": {}}}
 	driver_without_version.findings == set() with input as {"workload": {}}

@@ -72,14 +72,16 @@ findings contains {
 # Who writes to which volume: what is there may come from an image or from the manifest itself.
 _writers := {volume: containers |
 	some [volume, _] in _writes
-	containers := {container | some [volume, container] in _writes}
+	containers := {container |
+		some [written, container] in _writes
+		written == volume
+	}
 }
 
 _writes contains [m.volume, m.container] if {
 	some m in input.workload.mounts.opaque
 	not m.readOnly
 	some reference in m.references
-	reference.kind != "env"
 	_puts(reference.verb, reference.position, reference.write)
 }
 
@@ -193,7 +195,6 @@ _fact[i] contains known if {
 _hint[i] contains known.text if {
 	some i, _ in input.workload.mounts.opaque
 	some known in _known[i]
-	known.grade == "weak"
 }
 
 _hint[i] contains sprintf("%s names it as a folder of code", [reference.field]) if {
@@ -223,7 +224,6 @@ _hint[i] contains sprintf("container %q fetches source code into it", [other.con
 	other.container == container
 	some i, m in input.workload.mounts.opaque
 	m.volume == other.volume
-	m.container != container
 	_interprets(m.image)
 	_telling[i]
 }

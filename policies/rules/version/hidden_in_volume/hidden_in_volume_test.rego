@@ -37,6 +37,13 @@ test_finds_when_the_program_is_in_the_volume if {
 	)}
 }
 
+test_finds_when_the_program_has_the_name_of_one_that_writes if {
+	_found({"path": "/data", "references": [_command({"path": "/data/bin/cp", "verb": "cp"})]}) == {_finding(
+		"/data",
+		"spec.containers[0].command[0] runs /data/bin/cp",
+	)}
+}
+
 test_finds_when_an_interpreter_runs_a_file_of_the_volume if {
 	every reference in [
 		_command({"verb": "java", "flag": "-jar", "position": 3, "path": "/data/x"}),
@@ -61,6 +68,8 @@ test_passes_when_a_command_only_names_the_volume if {
 		_command({"verb": "redis-server", "position": 1, "path": "/data/redis.conf"}),
 		_command({"verb": "", "position": 0, "path": "/data/x", "write": true}),
 		_command({"kind": "env", "verb": "HOME", "path": "/data"}),
+		_command({"verb": "AIRFLOW__CORE__DAGS_FOLDER", "position": 2, "path": "/data/x"}),
+		_command({"verb": "PYTHONPATH", "position": 2, "path": "/data/x"}),
 	] {
 		_found({"path": "/data", "references": [reference]}) == set()
 	}
@@ -139,6 +148,7 @@ test_finds_weakly_when_a_program_is_mounted_as_a_file if {
 
 test_passes_when_the_program_mounted_as_a_file_is_a_setting if {
 	_found({"path": "/etc/profile.d/x.sh"}) == set()
+	_found({"path": "/opt/uploads/x.sh"}) == set()
 }
 
 test_finds_weakly_when_the_folder_holds_code_by_habit if {
@@ -191,7 +201,8 @@ test_finds_when_others_do_not_write_the_volume if {
 	reader := _mount({"image": "nginx", "path": "/usr/share/nginx/html"})
 	every other in [
 		_mount({"container": "w", "role": "init", "path": "/out", "image": "busybox", "references": [_command({"verb": "chown", "position": 2})]}),
-		_mount({"container": "w", "role": "init", "path": "/out", "image": "busybox", "references": [_command({"kind": "env", "verb": "cp"})]}),
+		_mount({"container": "w", "path": "/out", "references": [_command({"kind": "env", "verb": "cp"})]}),
+		_mount({"container": "w", "path": "/out", "readOnly": true, "references": [_command({"verb": "cp", "position": 1})]}),
 		_mount({"container": "w", "role": "init", "path": "/out", "image": "nginx"}),
 		_mount({"container": "w", "role": "init", "path": "/out", "image": "pages", "readOnly": true}),
 		_mount({"container": "w", "role": "main", "path": "/out", "image": "git-sync", "readOnly": true}),
@@ -207,6 +218,16 @@ test_passes_when_the_container_itself_writes_what_only_names_suggest if {
 	_found({"path": "/code", "references": [reference]}) == set()
 }
 
+test_finds_weakly_when_the_container_writes_another_volume if {
+	mounts := [
+		_mount({"path": "/code"}),
+		_mount({"path": "/out", "volume": "logs", "references": [_command({"verb": "tee", "position": 1})]}),
+		_mount({"container": "w", "path": "/in", "references": [_command({"verb": "tee", "position": 1})]}),
+	]
+	found := hidden_in_volume.findings with input as _input(mounts)
+	found == {_weak("/code", "/code holds code by habit")}
+}
+
 test_finds_weakly_when_a_runtime_reads_what_another_fetches if {
 	every other in [
 		_mount({"container": "clone", "role": "init", "path": "/dir", "image": "git"}),
@@ -216,7 +237,23 @@ test_finds_weakly_when_a_runtime_reads_what_another_fetches if {
 			found := hidden_in_volume.findings with input as _input([_mount({"image": image, "path": "/dir"}), other])
 			found == {_weak("/dir", `container "clone" fetches source code into it`)}
 		}
-		found := hidden_in_volume.findings with input as _input([_mount({"image": "dashboards", "path": "/dir"}), other])
+		every reader in [
+			{"image": "dashboards", "path": "/dir"},
+			{"image": "node", "path": "/dir/uploads"},
+			{"image": "node", "path": "/dir", "volume": "other"},
+		] {
+			found := hidden_in_volume.findings with input as _input([_mount(reader), other])
+			found == set()
+		}
+	}
+}
+
+test_passes_when_another_fetches_nothing if {
+	every other in [
+		_mount({"container": "look", "path": "/dir", "image": "busybox"}),
+		_mount({"container": "look", "path": "/dir", "image": "busybox", "references": [_command({"verb": "ls", "position": 1})]}),
+	] {
+		found := hidden_in_volume.findings with input as _input([_mount({"image": "node", "path": "/dir"}), other])
 		found == set()
 	}
 }
@@ -232,11 +269,16 @@ test_passes_when_a_claim_is_named_otherwise if {
 	}
 	_found({"type": "persistentVolumeClaim", "target": "django-claim0", "path": "/mnt/x"}) == set()
 	_found({"type": "nfs", "target": "django-claim0", "path": "/kaleidoscope"}) == set()
+	_found({"type": "persistentVolumeClaim", "target": "django-claim0", "path": "/uploads"}) == set()
 }
 
 test_passes_when_a_debugging_container_mounts_it if {
 	_found({"role": "ephemeral", "image": "nginx", "path": "/usr/share/nginx/html"}) == set()
 	_found({"role": "ephemeral", "path": "/code", "references": [_command({"path": "/code/run"})]}) == set()
+	_found({"role": "ephemeral", "path": "/code", "references": [
+		_command({"path": "/code/run"}),
+		_command({"write": true}),
+	]}) == set()
 }
 
 test_passes_when_an_init_container_only_mounts_it if {
@@ -249,6 +291,18 @@ test_finds_when_an_init_container_runs_code_of_the_volume if {
 		"/code",
 		"spec.containers[0].command[0] runs /code/run",
 	)}
+}
+
+test_finds_when_an_init_container_mounts_nothing_that_others_do if {
+	init := _mount({"role": "init", "path": "/code", "references": [_command({"path": "/code/run"})]})
+	other := _mount({"container": "db", "image": "mysql", "path": "/var/lib/mysql", "volume": "data"})
+	found := hidden_in_volume.findings with input as _input([init, other])
+	found == {_finding("/code", "spec.containers[0].command[0] runs /code/run")}
+}
+
+test_passes_when_an_init_container_installs_in_its_working_directory if {
+	reference := _command({"kind": "workingDir", "path": "/srv/shop", "verb": "npm"})
+	_found({"role": "init", "image": "node", "path": "/srv/shop", "references": [reference]}) == set()
 }
 
 test_passes_when_nothing_opaque_is_mounted if {

@@ -17,6 +17,7 @@ test_passes_when_a_script_could_write_it_before if {
 		_command({"field": "spec.containers[0].command[2]", "path": "/venv/bin/python"}),
 		_command({"field": "spec.containers[0].args[0]", "path": "/work/run"}),
 		_command({"field": "spec.containers[0].command[1]", "verb": "nginx", "position": 1}),
+		_command({"field": "spec.containers[0].command[2]", "verb": "python", "position": 1}),
 		_command({"write": true}),
 		_command({"kind": "workingDir"}),
 	] {
@@ -42,6 +43,16 @@ test_finds_weakly_when_the_image_may_fill_the_folder if {
 			{"value": "/usr/share/nginx/html", "weak": true},
 		)}
 	}
+}
+
+test_finds_weakly_when_the_stock_image_is_no_server if {
+	_found({"path": "/usr/share/nginx/html", "image": "python"}, {
+		"tagged": [_image("library/python")],
+		"untagged": [_image("library/python")],
+	}) == {object.union(
+		_finding("/usr/share/nginx/html holds the pages of nginx"),
+		{"value": "/usr/share/nginx/html", "weak": true},
+	)}
 }
 
 test_passes_when_the_server_mixes_code_and_data if {
