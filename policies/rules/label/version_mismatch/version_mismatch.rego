@@ -36,7 +36,6 @@ _told contains sprintf("%s %s", [component.name, component.refined]) if {
 _told contains sprintf("%s %s", [component.name, component.version]) if {
 	some component in _applications
 	component.refined == ""
-	component.precision in {"exact", "floating"}
 }
 
 # The applications whose version the manifest does not tell.

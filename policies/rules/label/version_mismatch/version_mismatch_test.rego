@@ -12,6 +12,11 @@ test_finds_when_the_refined_version_differs if {
 	_found("9.9", [component]) == {_finding("9.9", "nginx 7.0.42-v2")}
 }
 
+test_finds_when_a_tag_and_its_refinement_differ if {
+	component := _component({"precision": "floating", "version": "7.0", "refined": "7.0.42-v2"})
+	_found("9.9", [component]) == {_finding("9.9", "nginx 7.0.42-v2")}
+}
+
 test_finds_when_only_a_tool_has_the_version if {
 	_found("1.36", [_component({}), _component({"name": "busybox", "version": "1.36"})]) == {_finding("1.36", "nginx 1.27.3")}
 }
