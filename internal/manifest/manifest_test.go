@@ -71,6 +71,11 @@ func TestRead(t *testing.T) {
 			want:         []Document{{Line: 1, APIVersion: "v1", Kind: "Pod", Object: []byte(`{"apiVersion":"v1","kind":"Pod","spec":{"image":"b"}}`)}},
 			wantProblems: []Problem{{Line: 5, Text: `field "image" is also in line 4: the last one counts, as for kubectl`, Warning: true}},
 		},
+		"duplicate keys in JSON that YAML cannot read": {
+			in:           "{\n\t\"apiVersion\": \"v1\",\n\t\"kind\": \"Service\",\n\t\"kind\": \"Pod\", \"x\": \"\\ud83d\\ude00\"\n}\n",
+			want:         []Document{{Line: 1, APIVersion: "v1", Kind: "Pod", Object: []byte(`{"apiVersion":"v1","kind":"Pod","x":"😀"}`)}},
+			wantProblems: []Problem{{Line: 4, Text: `field "kind" is also in line 3: the last one counts, as for kubectl`, Warning: true}},
+		},
 		"malformed YAML after a good document": {
 			in:           "apiVersion: v1\nkind: Pod\n---\napiVersion: v1\nkind: [Pod\n",
 			want:         []Document{{Line: 1, APIVersion: "v1", Kind: "Pod", Object: []byte(`{"apiVersion":"v1","kind":"Pod"}`)}},
@@ -179,14 +184,23 @@ func TestReadFolders(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	for name, target := range map[string]string{"link.yaml": "other", "sub/broken.yaml": "gone"} {
+		if err := os.Symlink(target, filepath.Join(root, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+
 	tests := map[string]struct {
 		paths        []string
 		recursive    bool
 		want         []string
 		wantProblems []Problem
 	}{
-		"a folder":                       {paths: []string{""}, want: []string{"a", "b", "c"}},
-		"a folder and those below":       {paths: []string{""}, recursive: true, want: []string{"a", "b", "c", "e"}},
+		"a folder": {paths: []string{""}, want: []string{"a", "b", "c"}},
+		"a folder and those below": {
+			paths: []string{""}, recursive: true, want: []string{"a", "b", "c", "e"},
+			wantProblems: []Problem{{Source: "sub/broken.yaml", Text: "no such file or directory"}},
+		},
 		"a file of any ending is a file": {paths: []string{"d.txt"}, wantProblems: []Problem{{Source: "d.txt", Line: 1, Text: "not YAML: did not find expected node content"}}},
 		"files in the order given":       {paths: []string{"b.yml", "a.yaml"}, want: []string{"b", "a"}},
 		"an empty file by its name":      {paths: []string{"empty.yaml"}, wantProblems: []Problem{{Source: "empty.yaml", Text: "holds no object"}}},
@@ -263,8 +277,8 @@ spec:
     - name: v
       csi:
         volumeAttributes:
-          foo.bar/image: x
           foo: z
+          foo.bar/image: x
 `
 	d := readText(t, text).Documents[0]
 	tests := map[string]struct {
@@ -279,8 +293,8 @@ spec:
 		"an element of an element":       {"spec.containers[0].args[1]", 14},
 		"a merged field":                 {"spec.containers[0].image", 4},
 		"an aliased field":               {"spec.containers[1].image", 4},
-		"a key with dots":                {"spec.volumes[0].csi.volumeAttributes.foo.bar/image", 20},
-		"a key that another starts with": {"spec.volumes[0].csi.volumeAttributes.foo", 21},
+		"a key with dots":                {"spec.volumes[0].csi.volumeAttributes.foo.bar/image", 21},
+		"a key that another starts with": {"spec.volumes[0].csi.volumeAttributes.foo", 20},
 		"a field that is not there":      {"spec.containers[0].resources.limits", 10},
 		"an index that is not there":     {"spec.containers[7].image", 9},
 		"no path at all":                 {"][.\"", 1},
