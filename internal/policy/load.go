@@ -72,6 +72,9 @@ func Load(ctx context.Context, o Options) (*Set, error) {
 	if set.revision, err = revision(files, sources, o.Parameters); err != nil {
 		return nil, fmt.Errorf("hash policies: %w", err)
 	}
+	if compiler, err = merge(compiler, modules, rules); err != nil {
+		return nil, fmt.Errorf("compile policies: %w", err)
+	}
 	if err := set.prepare(ctx, compiler); err != nil {
 		return nil, fmt.Errorf("prepare policies: %w", err)
 	}
@@ -232,14 +235,9 @@ func alternatives(t types.Type) []types.Type {
 	return []types.Type{t}
 }
 
-// prepare compiles the one query that asks every rule. It names each rule, so that a rule that
-// answers nothing is an error, not an empty answer.
+// prepare compiles the one query that asks every rule.
 func (s *Set) prepare(ctx context.Context, compiler *ast.Compiler) error {
-	members := make([]string, len(s.rules))
-	for i, rule := range s.rules {
-		members[i] = fmt.Sprintf("%q: %s%s.findings", rule.Code, rulesPackage, rule.Code)
-	}
-	text := "answer = {" + strings.Join(members, ", ") + "}"
+	const text = "answer = data." + mergedPackage + ".findings"
 	query, err := rego.New(
 		rego.Query(text),
 		rego.Compiler(compiler),

@@ -74,24 +74,22 @@ func (s *Set) Evaluate(ctx context.Context, input ast.Value) ([]Finding, error) 
 }
 
 func (s *Set) findings(answer *ast.Term) ([]Finding, error) {
-	byRule, ok := answer.Value.(ast.Object)
-	if !ok || byRule.Len() != len(s.rules) {
+	pairs, ok := answer.Value.(ast.Set)
+	if !ok {
 		return nil, fmt.Errorf("evaluate policies: %w", ErrUndefined)
 	}
-	var findings []Finding
-	err := byRule.Iter(func(code, found *ast.Term) error {
-		set, ok := found.Value.(ast.Set)
-		if !ok {
-			return fmt.Errorf("rule %s: %w", code, ErrUndefined)
+	if pairs.Len() == 0 {
+		return nil, nil
+	}
+	findings := make([]Finding, 0, pairs.Len())
+	err := pairs.Iter(func(term *ast.Term) error {
+		pair, ok := term.Value.(*ast.Array)
+		if !ok || pair.Len() != 2 {
+			return ErrUndefined
 		}
-		if set.Len() == 0 {
-			return nil
-		}
-		return set.Iter(func(term *ast.Term) error {
-			finding, err := decodeFinding(text(code.Value), term)
-			findings = append(findings, finding)
-			return err
-		})
+		finding, err := decodeFinding(text(pair.Elem(0).Value), pair.Elem(1))
+		findings = append(findings, finding)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("evaluate policies: %w", err)
