@@ -4,17 +4,14 @@ package main
 import (
 	"context"
 	"os"
-	"os/signal"
 	"time"
 
 	"golang.org/x/term"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	color := os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(os.Stdout.Fd()))
 	root := newRoot(os.Args[0], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr, color: color}, time.Now())
-	code := run(ctx, root, os.Args[1:])
-	stop()
-	os.Exit(code)
+	// Signals keep their meaning: reading standard input must end at an interrupt.
+	os.Exit(run(context.Background(), root, os.Args[1:]))
 }
