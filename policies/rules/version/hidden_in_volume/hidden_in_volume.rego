@@ -32,11 +32,11 @@ findings contains {
 	"volume": m.volume,
 	"field": m.field,
 	"value": m.path,
-	"evidence": concat("; ", _proofs[i]),
+	"evidence": concat("; ", texts),
 } if {
-	some i, m in input.workload.mounts.opaque
+	some i, texts in _proofs
+	m := input.workload.mounts.opaque[i]
 	m.role != "ephemeral"
-	_proofs[i] != set()
 	not _writers[m.volume]
 }
 
@@ -45,12 +45,12 @@ findings contains {
 	"volume": m.volume,
 	"field": m.field,
 	"value": m.path,
-	"evidence": concat("; ", _proofs[i] | {"the Pod itself writes to the volume"}),
+	"evidence": concat("; ", texts | {"the Pod itself writes to the volume"}),
 	"weak": true,
 } if {
-	some i, m in input.workload.mounts.opaque
+	some i, texts in _proofs
+	m := input.workload.mounts.opaque[i]
 	m.role != "ephemeral"
-	_proofs[i] != set()
 	_writers[m.volume]
 }
 
@@ -59,13 +59,13 @@ findings contains {
 	"volume": m.volume,
 	"field": m.field,
 	"value": m.path,
-	"evidence": concat("; ", _hints[i]),
+	"evidence": concat("; ", texts),
 	"weak": true,
 } if {
-	some i, m in input.workload.mounts.opaque
+	some i, texts in _hints
+	not _proofs[i]
+	m := input.workload.mounts.opaque[i]
 	m.role in {"main", "sidecar"}
-	_proofs[i] == set()
-	_hints[i] != set()
 	not _writers[m.volume][m.container]
 }
 
@@ -109,16 +109,14 @@ _puts(verb, position, _) if {
 	data.catalog.writers[verb]
 }
 
-# The three below are defined for each mount, empty or not: an answer that is undefined is not
-# remembered, and would be looked for again by each rule that asks.
-_proofs[i] := {text | some text in _proof[i]} if some i, _ in input.workload.mounts.opaque
+# The evidence by mount. The rules below go through all mounts at once: most have nothing to say about
+# most mounts, and asking each rule about each mount costs more than the answers.
+_proofs[i] contains text if some [i, text] in _proof
 
-_hints[i] := {text | some text in _hint[i]} if some i, _ in input.workload.mounts.opaque
-
-_known[i] := {known | some known in _fact[i]} if some i, _ in input.workload.mounts.opaque
+_hints[i] contains text if some [i, text] in _hint
 
 # What proves that the code in use is in a mount, by the mount's index.
-_proof[i] contains sprintf("%s runs %s", [reference.field, reference.path]) if {
+_proof contains [i, sprintf("%s runs %s", [reference.field, reference.path])] if {
 	some i, m in input.workload.mounts.opaque
 	some reference in m.references
 	reference.kind in {"command", "hook"}
@@ -127,12 +125,12 @@ _proof[i] contains sprintf("%s runs %s", [reference.field, reference.path]) if {
 	not commands.on_node(m.type, m.target)
 }
 
-_proof[i] contains sprintf("%s is what containers of this image start with", [m.path]) if {
+_proof contains [i, sprintf("%s is what containers of this image start with", [m.path])] if {
 	some i, m in input.workload.mounts.opaque
 	data.catalog.entrypoints[m.path]
 }
 
-_proof[i] contains sprintf("%s: %s runs the code of its working directory", [reference.field, _runner(reference.verb, m.image)]) if {
+_proof contains [i, sprintf("%s: %s runs the code of its working directory", [reference.field, _runner(reference.verb, m.image)])] if {
 	some i, m in input.workload.mounts.opaque
 	data.catalog.runtimes[m.image]
 	m.role in {"main", "sidecar"}
@@ -141,18 +139,17 @@ _proof[i] contains sprintf("%s: %s runs the code of its working directory", [ref
 	not _quiet[i]
 }
 
-_proof[i] contains sprintf("%s names it as a folder of code", [reference.field]) if {
+_proof contains [i, sprintf("%s names it as a folder of code", [reference.field])] if {
 	some i, m in input.workload.mounts.opaque
 	some reference in m.references
 	reference.kind == "env"
 	data.catalog.variables[reference.verb] == "strong"
 }
 
-_proof[i] contains known.text if {
-	some i, m in input.workload.mounts.opaque
-	some known in _known[i]
+_proof contains [i, known.text] if {
+	some [i, known] in _known
 	known.grade == "strong"
-	m.role in {"main", "sidecar"}
+	input.workload.mounts.opaque[i].role in {"main", "sidecar"}
 }
 
 _program(_, _, 0, _)
@@ -171,19 +168,19 @@ _runner("", image) := image
 _runner(verb, _) := verb if verb != ""
 
 # What the catalog knows of the mount path.
-_fact[i] contains known if {
+_known contains [i, known] if {
 	some i, m in input.workload.mounts.opaque
 	some known in roots.at(m.path, m.image)
 }
 
-_fact[i] contains known if {
+_known contains [i, known] if {
 	some i, m in input.workload.mounts.opaque
 	some above in m.above
 	data.catalog.paths[above]
 	some known in roots.below(m.path, above, m.image)
 }
 
-_fact[i] contains known if {
+_known contains [i, known] if {
 	some i, m in input.workload.mounts.opaque
 	some position, element in m.segments
 	data.catalog.directories[element]
@@ -192,25 +189,24 @@ _fact[i] contains known if {
 }
 
 # What makes it likely.
-_hint[i] contains known.text if {
-	some i, _ in input.workload.mounts.opaque
-	some known in _known[i]
+_hint contains [i, known.text] if {
+	some [i, known] in _known
 }
 
-_hint[i] contains sprintf("%s names it as a folder of code", [reference.field]) if {
+_hint contains [i, sprintf("%s names it as a folder of code", [reference.field])] if {
 	some i, m in input.workload.mounts.opaque
 	some reference in m.references
 	reference.kind == "env"
 	data.catalog.variables[reference.verb] == "weak"
 }
 
-_hint[i] contains sprintf("%s holds code by habit", [m.path]) if {
+_hint contains [i, sprintf("%s holds code by habit", [m.path])] if {
 	some i, m in input.workload.mounts.opaque
 	data.catalog.habits[m.path]
 	_telling[i]
 }
 
-_hint[i] contains sprintf("%s is the working directory", [reference.path]) if {
+_hint contains [i, sprintf("%s is the working directory", [reference.path])] if {
 	some i, m in input.workload.mounts.opaque
 	some reference in m.references
 	_runs_here(reference.kind, reference.verb)
@@ -218,7 +214,7 @@ _hint[i] contains sprintf("%s is the working directory", [reference.path]) if {
 	_loud(i, m.image)
 }
 
-_hint[i] contains sprintf("container %q fetches source code into it", [other.container]) if {
+_hint contains [i, sprintf("container %q fetches source code into it", [other.container])] if {
 	some container in _fetches
 	some other in input.workload.mounts.opaque
 	other.container == container
@@ -228,14 +224,14 @@ _hint[i] contains sprintf("container %q fetches source code into it", [other.con
 	_telling[i]
 }
 
-_hint[i] contains sprintf("%s is a program", [m.path]) if {
+_hint contains [i, sprintf("%s is a program", [m.path])] if {
 	some i, m in input.workload.mounts.opaque
 	not _quiet[i]
 	data.catalog.code_endings[words.ending(m.path)]
 	_telling[i]
 }
 
-_hint[i] contains sprintf("its name is %q", [name]) if {
+_hint contains [i, sprintf("its name is %q", [name])] if {
 	some i, m in input.workload.mounts.opaque
 	not _quiet[i]
 	_telling[i]
@@ -245,7 +241,7 @@ _hint[i] contains sprintf("its name is %q", [name]) if {
 
 # Kompose gives such names to claims for bind mounts of a developer's folders, not to those for
 # named volumes.
-_hint[i] contains sprintf("claim %q stands for a developer's folder", [m.target]) if {
+_hint contains [i, sprintf("claim %q stands for a developer's folder", [m.target])] if {
 	some i, m in input.workload.mounts.opaque
 	m.type == "persistentVolumeClaim"
 	prefix := trim_right(m.target, "0123456789")
@@ -300,7 +296,14 @@ _silent[i] contains "data" if {
 	words.is_data(element)
 }
 
-# Whether a mount is below a folder where names and the working directory say little.
-_quiet[i] := count([folder | some folder in array.concat([m.path], m.above); data.catalog.quiet_folders[folder]]) > 0 if {
+# Mounts below a folder where names and the working directory say little.
+_quiet contains i if {
 	some i, m in input.workload.mounts.opaque
+	data.catalog.quiet_folders[m.path]
+}
+
+_quiet contains i if {
+	some i, m in input.workload.mounts.opaque
+	some above in m.above
+	data.catalog.quiet_folders[above]
 }
