@@ -21,7 +21,7 @@ func reviewOf(members string) string {
 	return `{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"1"` + members + `}}`
 }
 
-// admits admits everything.
+// admits refuses nothing.
 func admits(context.Context, admission.Request) admission.Response { return admission.Allowed("") }
 
 func TestAnswersOverHTTP(t *testing.T) {

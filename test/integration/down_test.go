@@ -3,6 +3,7 @@ package integration
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 // ownServer starts and registers a server for namespaces of its own, and ends both with the test.
@@ -88,7 +89,7 @@ func TestWithoutTheServerEverythingWorksButNewRoots(t *testing.T) {
 
 func TestReviewsAreAnsweredUntilTheServerHasDrained(t *testing.T) {
 	t.Parallel()
-	s := ownServer(t, serverOptions{name: "drain"})
+	s := ownServer(t, serverOptions{name: "drain", drain: 5 * time.Second})
 	k := in(t, "drain", "drain")
 	root := manifest(t, deployment("web", 1, program("web", "example.com/web:1.0.0")))
 

@@ -12,16 +12,15 @@ import (
 )
 
 // ofEveryKind is an object of each kind that Plainspec judges, by kind.
-func ofEveryKind(t *testing.T, v violation) map[string]any {
+func ofEveryKind(t *testing.T, v violation) map[string]runtime.Object {
 	t.Helper()
-	objects := map[string]any{"PodTemplate": &corev1.PodTemplate{
+	objects := map[string]runtime.Object{"PodTemplate": &corev1.PodTemplate{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "PodTemplate"},
 		ObjectMeta: metav1.ObjectMeta{Name: "podtemplate"},
 		Template:   template(map[string]string{"app": "podtemplate"}, v),
 	}}
 	for _, object := range workloads(v) {
-		kind := object.(runtime.Object).GetObjectKind().GroupVersionKind().Kind
-		objects[kind] = object
+		objects[object.GetObjectKind().GroupVersionKind().Kind] = object
 	}
 	for _, kind := range kinds.All() {
 		if objects[kind.Name] == nil {
@@ -35,7 +34,7 @@ func ofEveryKind(t *testing.T, v violation) map[string]any {
 func large() violation {
 	var v violation
 	for _, container := range wide(func(int) string { return "example.com/shop:1.0.0" }).Spec.Containers {
-		for _, name := range strings.Fields("A B C D E F G H I J K L") {
+		for name := range strings.SplitSeq("ABCDEFGHIJKL", "") {
 			container.Env = append(container.Env, corev1.EnvVar{Name: name, Value: strings.Repeat(name, 80)})
 		}
 		v.containers = append(v.containers, container)
@@ -53,7 +52,7 @@ func TestWithoutTheServerAnyObjectChangesButItsTemplate(t *testing.T) {
 	}
 	k := in(t, "kinds", "kinds")
 	objects := ofEveryKind(t, program("shop", "example.com/shop:1.0.0"))
-	all := []any{deployment("large", 0, large())}
+	all := []runtime.Object{deployment("large", 0, large())}
 	for _, object := range objects {
 		all = append(all, object)
 	}

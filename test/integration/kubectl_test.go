@@ -110,7 +110,8 @@ func (k kubectl) noFailedCreates() {
 		k.t.Fatal(err)
 	}
 	for i := range events.Items {
-		if e := &events.Items[i]; e.Type == "Warning" && strings.HasPrefix(e.Reason, "Failed") {
+		// FailedCreate, ReplicaSetCreateError and the like; that a Pod finds no node is no refusal.
+		if e := &events.Items[i]; e.Type == "Warning" && strings.Contains(e.Reason, "Create") {
 			k.t.Errorf("%s %s: %s: %s", e.InvolvedObject.Kind, e.InvolvedObject.Name, e.Reason, e.Message)
 		}
 	}

@@ -17,13 +17,13 @@ func seed(t *testing.T, name string) string {
 	return string(text)
 }
 
-// replaced is text with old replaced by new, once.
-func replaced(t *testing.T, text, old, new string) string {
+// replaced is text with the only occurrence of before replaced.
+func replaced(t *testing.T, text, before, after string) string {
 	t.Helper()
-	if strings.Count(text, old) != 1 {
-		t.Fatalf("%q stands %d times in the manifest, want once", old, strings.Count(text, old))
+	if strings.Count(text, before) != 1 {
+		t.Fatalf("%q stands %d times in the manifest, want once", before, strings.Count(text, before))
 	}
-	return strings.Replace(text, old, new, 1)
+	return strings.Replace(text, before, after, 1)
 }
 
 func TestExamplesAsKubectlApplyPrintsThem(t *testing.T) {
@@ -89,10 +89,10 @@ func TestNginxWithATagIsAdmittedAndItsServiceSelectsItsPods(t *testing.T) {
 		t.Errorf("kubectl apply printed %q, want %q", got, want)
 	}
 	k.isWhatCheckSays(k.run(manifest, "apply", "-f", "-", "--dry-run=server"), manifest)
-	k.becomes("true true true ", "{range .items[*].endpoints[*]}{.conditions.ready} {end}", "endpointslices", "-l", "kubernetes.io/service-name=nginx")
+	k.becomes("true,true,true,", "{range .items[*].endpoints[*]}{.conditions.ready},{end}", "endpointslices", "-l", "kubernetes.io/service-name=nginx")
 	pods := k.get("{.items[*].metadata.name}", "pods", "-l", "app-name=my-nginx")
 	targets := k.get("{.items[*].endpoints[*].targetRef.name}", "endpointslices", "-l", "kubernetes.io/service-name=nginx")
-	for _, pod := range strings.Fields(pods) {
+	for pod := range strings.FieldsSeq(pods) {
 		if !strings.Contains(targets, pod) {
 			t.Errorf("the Service selects %q, not the Pod %q", targets, pod)
 		}

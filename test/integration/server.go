@@ -38,6 +38,8 @@ type serverOptions struct {
 	name string
 	// enforcement is observe, warn or enforce; empty means enforce.
 	enforcement string
+	// drain is how long reviews are still answered when the server is asked to end.
+	drain time.Duration
 	// policies is an overlay's folder, empty for none.
 	policies string
 	// certificate is the serving certificate; hosts are filled in.
@@ -91,7 +93,7 @@ func (s *server) certify(o certs.LocalOptions) (err error) {
 // started again must find its port free.
 func freeAddress(ctx context.Context) (string, error) {
 	for range 100 {
-		address := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000)) //nolint:gosec // no secret
+		address := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000))
 		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 		if err == nil {
 			return address, listener.Close()
@@ -113,7 +115,7 @@ func (s *server) launch(ctx context.Context) error {
 		"--bind-address=" + s.address,
 		"--health-probe-bind-address=" + s.probe,
 		"--metrics-bind-address=0",
-		"--drain-period=5s",
+		"--drain-period=" + s.options.drain.String(),
 		"--log-level=debug",
 	}
 	if s.options.policies != "" {
@@ -259,15 +261,6 @@ func (s *server) apply(ctx context.Context) error {
 		return fmt.Errorf("register: %w", err)
 	}
 	return nil
-}
-
-// unregister takes the registration back.
-func (s *server) unregister(ctx context.Context) error {
-	name := registration.Name
-	if s.options.name != "" {
-		name += "-" + s.options.name
-	}
-	return s.environment.client.AdmissionregistrationV1().ValidatingWebhookConfigurations().Delete(ctx, name, metav1.DeleteOptions{})
 }
 
 // until waits for something to be no error.

@@ -10,6 +10,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"plainspec.dev/plainspec/internal/policy"
 	"plainspec.dev/plainspec/policies"
@@ -102,7 +103,7 @@ func codes(t *testing.T) []string {
 }
 
 // manifest is a list of objects for kubectl.
-func manifest(t *testing.T, objects ...any) string {
+func manifest(t *testing.T, objects ...runtime.Object) string {
 	t.Helper()
 	text, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "List", "items": objects})
 	if err != nil {
@@ -143,11 +144,11 @@ func job(name string, all ...violation) *batchv1.Job {
 }
 
 // brownfield is a workload of each kind with every violation, and a Deployment for each violation.
-func brownfield(t *testing.T) []any {
+func brownfield(t *testing.T) []runtime.Object {
 	t.Helper()
 	byCode := violations()
 	all := make([]violation, 0, len(byCode))
-	var objects []any
+	var objects []runtime.Object
 	for _, code := range slices.Sorted(maps.Keys(byCode)) {
 		all = append(all, byCode[code])
 		objects = append(objects, deployment(deploymentOf(code), 1, byCode[code]))
@@ -156,7 +157,7 @@ func brownfield(t *testing.T) []any {
 }
 
 // workloads is one of each kind that runs, named for its kind, with some violations at once.
-func workloads(all ...violation) []any {
+func workloads(all ...violation) []runtime.Object {
 	labels := func(name string) (map[string]string, *metav1.LabelSelector) {
 		labels := map[string]string{"app": name, story: "brownfield"}
 		return labels, &metav1.LabelSelector{MatchLabels: labels}
@@ -170,7 +171,7 @@ func workloads(all ...violation) []any {
 	cronJob := job("", all...)
 	cronJob.Spec.Suspend = nil
 	cronJob.Spec.Template.Labels["app"] = "cronjob"
-	return []any{
+	return []runtime.Object{
 		deployment("deployment", 2, all...),
 		&appsv1.StatefulSet{
 			TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: "StatefulSet"}, ObjectMeta: metav1.ObjectMeta{Name: "statefulset"},
