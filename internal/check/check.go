@@ -6,19 +6,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/go-json-experiment/json"
-	"github.com/open-policy-agent/opa/v1/util"
 
 	"plainspec.dev/plainspec/api/config/v1alpha1"
+	"plainspec.dev/plainspec/internal/assemble"
 	"plainspec.dev/plainspec/internal/manifest"
-	"plainspec.dev/plainspec/internal/policy"
 	"plainspec.dev/plainspec/internal/redact"
 	"plainspec.dev/plainspec/internal/validate"
 	"plainspec.dev/plainspec/internal/workload"
-	"plainspec.dev/plainspec/policies"
 )
 
 // user is who is taken to apply the manifests: no controller, so that nothing is passed over.
@@ -57,23 +54,10 @@ func New(ctx context.Context, o Options) (*Checker, error) {
 	if err != nil {
 		return nil, err
 	}
-	set, err := loadPolicies(ctx, o.Policies, config)
+	config.Enforcement = v1alpha1.Enforcement(assumed.Enforcement)
+	reviewer, err := assemble.Reviewer(ctx, assemble.Options{Config: config, ConfigFile: o.Config, Policies: o.Policies})
 	if err != nil {
 		return nil, err
-	}
-	modes := make(map[string]policy.Mode, len(config.Rules))
-	for code, rule := range config.Rules {
-		modes[code] = policy.Mode(rule.Mode)
-	}
-	controllers := make([]string, 0, len(config.Controllers))
-	for _, controller := range config.Controllers {
-		controllers = append(controllers, controller.User)
-	}
-	reviewer, err := validate.New(validate.Options{
-		Set: set, Enforcement: validate.Enforcement(assumed.Enforcement), Modes: modes, Controllers: controllers, Contact: config.Contact,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("apply configuration %s: %w", o.Config, err)
 	}
 	return &Checker{reviewer: reviewer, reader: workload.NewReader(), assumed: assumed, contact: config.Contact, now: o.Now}, nil
 }
@@ -104,34 +88,6 @@ func configuration(o *Options) (*v1alpha1.Configuration, Assumed, error) {
 		assumed.Enforcement, assumed.EnforcementFrom = string(validate.Enforce), ""
 	}
 	return config, assumed, nil
-}
-
-func loadPolicies(ctx context.Context, overlay string, config *v1alpha1.Configuration) (*policy.Set, error) {
-	o := policy.Options{Library: policies.FS, Parameters: make(map[string]any, len(config.Parameters))}
-	if overlay != "" {
-		info, err := os.Stat(overlay)
-		if err == nil && !info.IsDir() {
-			err = fmt.Errorf("%s is no folder", overlay)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("open policies: %w", err)
-		}
-		o.Overlay = os.DirFS(overlay)
-	}
-	for name, value := range config.Parameters {
-		var decoded any
-		if len(value.Raw) > 0 { // Nothing is how a null arrives.
-			if err := util.UnmarshalJSON(value.Raw, &decoded); err != nil {
-				return nil, fmt.Errorf("decode parameters.%s: %w", name, err)
-			}
-		}
-		o.Parameters[name] = decoded
-	}
-	set, err := policy.Load(ctx, o)
-	if err != nil && overlay != "" {
-		err = fmt.Errorf("policies with %s: %w", overlay, err)
-	}
-	return set, err
 }
 
 // Check judges each object of a batch.

@@ -6,12 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"runtime/debug"
 	"strings"
 
 	"github.com/go-logr/logr"
-	"github.com/open-policy-agent/opa/v1/util"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
@@ -22,11 +20,11 @@ import (
 	"plainspec.dev/plainspec/api/config/v1alpha1"
 	"plainspec.dev/plainspec/certs"
 	"plainspec.dev/plainspec/cmd/webhook/options"
-	"plainspec.dev/plainspec/internal/policy"
+	"plainspec.dev/plainspec/internal/assemble"
+	"plainspec.dev/plainspec/internal/registration"
 	"plainspec.dev/plainspec/internal/server"
 	"plainspec.dev/plainspec/internal/validate"
 	"plainspec.dev/plainspec/internal/webhook"
-	"plainspec.dev/plainspec/policies"
 )
 
 // NewCommand returns the command of the server. It serves until its context ends, logs to its standard output, and
@@ -62,11 +60,11 @@ func run(ctx context.Context, o *options.Options, registry metrics.RegistererGat
 	if err != nil {
 		return err
 	}
-	set, err := loadPolicies(ctx, o.Policies, config)
+	reviewer, err := assemble.Reviewer(ctx, assemble.Options{Config: config, ConfigFile: o.Config, Policies: o.Policies})
 	if err != nil {
 		return err
 	}
-	handler, err := newHandler(config, set, registry)
+	handler, err := newHandler(reviewer, registry)
 	if err != nil {
 		return err
 	}
@@ -74,7 +72,7 @@ func run(ctx context.Context, o *options.Options, registry metrics.RegistererGat
 	if err != nil {
 		return err
 	}
-	if err := registerProcessMetrics(registry, set.Revision()); err != nil {
+	if err := registerProcessMetrics(registry, reviewer.Set().Revision()); err != nil {
 		return fmt.Errorf("register process metrics: %w", err)
 	}
 	s, err := server.New(server.Options{
@@ -97,7 +95,7 @@ func run(ctx context.Context, o *options.Options, registry metrics.RegistererGat
 	if err := s.Listen(ctx); err != nil {
 		return err
 	}
-	log.Info("starting", "version", version(), "enforcement", config.Enforcement, "revision", set.Revision(), "rules", len(set.Rules()))
+	log.Info("starting", "version", version(), "enforcement", config.Enforcement, "revision", reviewer.Set().Revision(), "rules", len(reviewer.Set().Rules()))
 	return serve(ctx, s, watcher)
 }
 
@@ -121,49 +119,14 @@ func loadConfig(path string) (*v1alpha1.Configuration, error) {
 	return v1alpha1.Load(path)
 }
 
-func loadPolicies(ctx context.Context, overlay string, config *v1alpha1.Configuration) (*policy.Set, error) {
-	o := policy.Options{Library: policies.FS, Parameters: make(map[string]any, len(config.Parameters))}
-	if overlay != "" {
-		o.Overlay = os.DirFS(overlay)
-	}
-	for name, value := range config.Parameters {
-		var decoded any
-		if len(value.Raw) > 0 { // Nothing is how a null arrives.
-			if err := util.UnmarshalJSON(value.Raw, &decoded); err != nil {
-				return nil, fmt.Errorf("decode parameters.%s: %w", name, err)
-			}
-		}
-		o.Parameters[name] = decoded
-	}
-	return policy.Load(ctx, o)
-}
-
 // newHandler returns the handler of all paths that the API server calls.
-func newHandler(config *v1alpha1.Configuration, set *policy.Set, registerer prometheus.Registerer) (http.Handler, error) {
-	modes := make(map[string]policy.Mode, len(config.Rules))
-	for code, rule := range config.Rules {
-		modes[code] = policy.Mode(rule.Mode)
-	}
-	controllers := make([]string, 0, len(config.Controllers))
-	for _, controller := range config.Controllers {
-		controllers = append(controllers, controller.User)
-	}
-	reviewer, err := validate.New(validate.Options{
-		Set:         set,
-		Enforcement: validate.Enforcement(config.Enforcement),
-		Modes:       modes,
-		Controllers: controllers,
-		Contact:     config.Contact,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("apply configuration: %w", err)
-	}
+func newHandler(reviewer *validate.Reviewer, registerer prometheus.Registerer) (http.Handler, error) {
 	validator, err := webhook.NewValidator(webhook.ValidatorOptions{Reviewer: reviewer, Registerer: registerer})
 	if err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/validate", webhook.NewHandler(validator))
+	mux.Handle(registration.ValidatePath, webhook.NewHandler(validator))
 	return mux, nil
 }
 

@@ -1,0 +1,79 @@
+// Package assemble makes a reviewer from a configuration and the policies, for the server and for
+// the CLI alike: both must judge by the same.
+package assemble
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/open-policy-agent/opa/v1/util"
+
+	"plainspec.dev/plainspec/api/config/v1alpha1"
+	"plainspec.dev/plainspec/internal/policy"
+	"plainspec.dev/plainspec/internal/validate"
+	"plainspec.dev/plainspec/policies"
+)
+
+// Options say what a reviewer is made of.
+type Options struct {
+	// Config is the configuration.
+	Config *v1alpha1.Configuration
+	// ConfigFile is where Config was read from, for errors; empty for the defaults.
+	ConfigFile string
+	// Policies is a folder whose policies lie over the built-in ones; empty for none.
+	Policies string
+}
+
+// Reviewer loads the policies and returns the reviewer that the configuration describes. Its
+// errors say what to mend: a policy's file, line and column, or the configuration's field.
+func Reviewer(ctx context.Context, o Options) (*validate.Reviewer, error) {
+	config := o.Config
+	set, err := load(ctx, config, o.Policies)
+	if err != nil {
+		return nil, err
+	}
+	modes := make(map[string]policy.Mode, len(config.Rules))
+	for code, rule := range config.Rules {
+		modes[code] = policy.Mode(rule.Mode)
+	}
+	controllers := make([]string, 0, len(config.Controllers))
+	for _, controller := range config.Controllers {
+		controllers = append(controllers, controller.User)
+	}
+	reviewer, err := validate.New(validate.Options{
+		Set: set, Enforcement: validate.Enforcement(config.Enforcement), Modes: modes, Controllers: controllers, Contact: config.Contact,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("apply configuration %s: %w", o.ConfigFile, err)
+	}
+	return reviewer, nil
+}
+
+func load(ctx context.Context, config *v1alpha1.Configuration, overlay string) (*policy.Set, error) {
+	o := policy.Options{Library: policies.FS, Parameters: make(map[string]any, len(config.Parameters))}
+	if overlay != "" {
+		info, err := os.Stat(overlay)
+		if err == nil && !info.IsDir() {
+			err = fmt.Errorf("%s is no folder", overlay)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("open policies: %w", err)
+		}
+		o.Overlay = os.DirFS(overlay)
+	}
+	for name, value := range config.Parameters {
+		var decoded any
+		if len(value.Raw) > 0 { // nothing is how a null arrives
+			if err := util.UnmarshalJSON(value.Raw, &decoded); err != nil {
+				return nil, fmt.Errorf("decode parameters.%s: %w", name, err)
+			}
+		}
+		o.Parameters[name] = decoded
+	}
+	set, err := policy.Load(ctx, o)
+	if err != nil && overlay != "" {
+		err = fmt.Errorf("policies with %s: %w", overlay, err)
+	}
+	return set, err
+}
