@@ -3,6 +3,7 @@
 package policy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -94,14 +95,40 @@ func (s *Set) findings(answer *ast.Term) ([]Finding, error) {
 	if err != nil {
 		return nil, fmt.Errorf("evaluate policies: %w", err)
 	}
-	slices.SortFunc(findings, func(a, b Finding) int {
-		return strings.Compare(a.sortKey(), b.sortKey())
-	})
+	slices.SortFunc(findings, compareFindings)
 	return findings, nil
 }
 
-func (f *Finding) sortKey() string {
-	return strings.Join([]string{f.Code, f.Field, f.Value, f.Evidence}, "\x00")
+func compareFindings(a, b Finding) int {
+	return cmp.Or(
+		strings.Compare(a.Code, b.Code), compareFields(a.Field, b.Field),
+		strings.Compare(a.Value, b.Value), strings.Compare(a.Evidence, b.Evidence),
+	)
+}
+
+// compareFields orders field paths as the manifest has them: containers[2] before containers[10].
+func compareFields(a, b string) int {
+	same := 0
+	for same < len(a) && same < len(b) && a[same] == b[same] {
+		same++
+	}
+	for same > 0 && isDigit(a[same-1]) {
+		same--
+	}
+	a, b = a[same:], b[same:]
+	// Indexes have no leading zeros, so the longer one is the greater.
+	return cmp.Or(cmp.Compare(digits(a), digits(b)), strings.Compare(a, b))
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+// digits is how many digits a text starts with.
+func digits(text string) int {
+	n := 0
+	for n < len(text) && isDigit(text[n]) {
+		n++
+	}
+	return n
 }
 
 // decodeFinding reads one member of a rule's set.
