@@ -63,7 +63,8 @@ func startEnvironment(progress io.Writer) (_ *environment, err error) {
 	e := &environment{}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, e.stop(false))
+			tried := e.assets != (cluster.Assets{}) // then the error may point to logs
+			err = errors.Join(err, e.stop(tried))
 		}
 	}()
 	if e.dir, err = os.MkdirTemp("", "plainspec-integration-"); err != nil {

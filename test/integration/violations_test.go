@@ -60,7 +60,7 @@ func violations() map[string]violation {
 	}
 }
 
-// story labels the Pods of the brownfield, so that a drain takes no others.
+// story labels the Pods of the brownfield, so that a drain takes no other test's.
 const story = "integration.plainspec.dev/story"
 
 // template is a Pod template with some violations at once.
@@ -113,7 +113,7 @@ func manifest(t *testing.T, objects ...runtime.Object) string {
 }
 
 func deployment(name string, replicas int32, all ...violation) *appsv1.Deployment {
-	labels := map[string]string{"app": name, story: "brownfield"}
+	labels := map[string]string{"app": name}
 	return &appsv1.Deployment{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "apps/v1", Kind: "Deployment"},
 		ObjectMeta: metav1.ObjectMeta{Name: name},
@@ -123,7 +123,7 @@ func deployment(name string, replicas int32, all ...violation) *appsv1.Deploymen
 
 // pod is a bare Pod.
 func pod(name string, all ...violation) *corev1.Pod {
-	template := template(map[string]string{"app": name, story: "brownfield"}, all...)
+	template := template(map[string]string{"app": name}, all...)
 	return &corev1.Pod{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: template.Labels},
@@ -134,7 +134,7 @@ func pod(name string, all ...violation) *corev1.Pod {
 // job is a Job whose only Pod is made once it is resumed.
 func job(name string, all ...violation) *batchv1.Job {
 	suspend := true
-	template := template(map[string]string{"app": name, story: "brownfield"}, all...)
+	template := template(map[string]string{"app": name}, all...)
 	template.Spec.RestartPolicy = corev1.RestartPolicyNever
 	return &batchv1.Job{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "batch/v1", Kind: "Job"},
@@ -147,19 +147,20 @@ func job(name string, all ...violation) *batchv1.Job {
 func brownfield(t *testing.T) []runtime.Object {
 	t.Helper()
 	byCode := violations()
+	ours := violation{labels: map[string]string{story: "brownfield"}}
 	all := make([]violation, 0, len(byCode))
 	var objects []runtime.Object
 	for _, code := range slices.Sorted(maps.Keys(byCode)) {
 		all = append(all, byCode[code])
-		objects = append(objects, deployment(deploymentOf(code), 1, byCode[code]))
+		objects = append(objects, deployment(deploymentOf(code), 1, byCode[code], ours))
 	}
-	return append(objects, workloads(all...)...)
+	return append(objects, workloads(append(all, ours)...)...)
 }
 
 // workloads is one of each kind that runs, named for its kind, with some violations at once.
 func workloads(all ...violation) []runtime.Object {
 	labels := func(name string) (map[string]string, *metav1.LabelSelector) {
-		labels := map[string]string{"app": name, story: "brownfield"}
+		labels := map[string]string{"app": name}
 		return labels, &metav1.LabelSelector{MatchLabels: labels}
 	}
 	one := int32(1)
