@@ -10,7 +10,7 @@ SHELL := bash
 # Pinned in modules of their own, so that no tool decides a version of what the server links.
 OPA := go tool -modfile=tools/cli/go.mod opa
 # The catalog file by file: of a folder, opa would put the data below data.catalog.catalog.
-POLICIES := policies/checks policies/lib policies/rules policies/params.yaml policies/catalog/*.yaml
+POLICIES := policies/checks policies/index policies/lib policies/rules policies/params.yaml policies/catalog/*.yaml
 GOTESTSUM := go tool -modfile=tools/cli/go.mod gotestsum --format standard-quiet
 CONTROLLER_GEN := go tool -modfile=tools/cli/go.mod controller-gen
 GOLANGCI_LINT := go tool -modfile=tools/lint/go.mod golangci-lint

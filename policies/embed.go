@@ -6,5 +6,5 @@ import "embed"
 
 // FS is the library as files. Tests and checks are part of it; internal/policy leaves them out.
 //
-//go:embed rules all:lib catalog schema params.yaml
+//go:embed rules lib index catalog schema params.yaml
 var FS embed.FS

@@ -72,6 +72,9 @@ func Load(ctx context.Context, o Options) (*Set, error) {
 	if set.revision, err = revision(files, sources, o.Parameters); err != nil {
 		return nil, fmt.Errorf("hash policies: %w", err)
 	}
+	if err := index(ctx, compiler, modules, data); err != nil {
+		return nil, fmt.Errorf("index policies: %w", err)
+	}
 	if compiler, err = merge(compiler, modules, rules); err != nil {
 		return nil, fmt.Errorf("compile policies: %w", err)
 	}

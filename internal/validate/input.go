@@ -32,10 +32,15 @@ type InputRequest struct {
 func wanted(set *policy.Set) workload.Groups {
 	image := func(group string) bool { return set.Reads("workload", "images", group) }
 	mount := func(group string) bool { return set.Reads("workload", "mounts", group) }
+	index := make(map[string]bool)
+	for _, key := range set.Names("policies", "index", "mounts") {
+		index[key] = true
+	}
 	return workload.Groups{
-		Untagged: image("untagged"), Tagged: image("tagged"), Pinned: image("pinned"), Invalid: image("invalid"),
+		Untagged: image("untagged"), Tagged: image("tagged"), Exact: image("exact"), Pinned: image("pinned"), Invalid: image("invalid"), All: image("all"),
 		Image: mount("image"), Declared: mount("declared"), Filled: mount("filled"), Opaque: mount("opaque"), Config: mount("config"),
 		Platform: mount("platform"), Scratch: mount("scratch"),
+		Known: mount("known"), Index: index,
 		Labels: set.Reads("workload", "labels") || set.Reads("workload", "applications"),
 	}
 }
@@ -88,8 +93,10 @@ func encodeImages(i *workload.Images) *ast.Term {
 	var members []member
 	members = list(members, keys.untagged, i.Untagged, encodeImage)
 	members = list(members, keys.tagged, i.Tagged, encodeImage)
+	members = list(members, keys.exact, i.Exact, encodeImage)
 	members = list(members, keys.pinned, i.Pinned, encodeImage)
 	members = list(members, keys.invalid, i.Invalid, encodeImage)
+	members = list(members, keys.all, i.All, encodeImage)
 	return ast.ObjectTerm(members...)
 }
 
@@ -117,6 +124,7 @@ func encodeMounts(m *workload.Mounts) *ast.Term {
 	members = list(members, keys.declared, m.Declared, encodeMount)
 	members = list(members, keys.filled, m.Filled, encodeMount)
 	members = list(members, keys.opaque, m.Opaque, encodeMount)
+	members = list(members, keys.known, m.Known, encodeMount)
 	members = list(members, keys.config, m.Config, encodeMount)
 	members = list(members, keys.platform, m.Platform, encodeMount)
 	members = list(members, keys.scratch, m.Scratch, encodeMount)
@@ -133,11 +141,11 @@ func encodeMount(m *workload.Mount) *ast.Term {
 		member{keys.typ, text(m.Type)},
 		member{keys.source, text(m.Source)},
 		member{keys.image, text(m.Image)},
+		member{keys.repository, text(m.Repository)},
 		member{keys.above, array(m.Above, encodeString)},
 		member{keys.segments, array(m.Segments, encodeString)},
 		member{keys.words, array(m.Words, encodeString)},
 		member{keys.ending, text(m.Ending)},
-		member{keys.names, array(m.Names, encodeString)},
 		member{keys.target, text(m.Target)},
 		member{keys.subPath, text(m.SubPath)},
 		member{keys.readOnly, ast.InternedTerm(m.ReadOnly)},
@@ -204,20 +212,33 @@ func array[T any](values []T, encode func(*T) *ast.Term) *ast.Term {
 	return ast.ArrayTerm(terms...)
 }
 
-// text is a string term; the empty one is shared.
+// text is a string term; common ones are shared.
 func text(value string) *ast.Term {
-	if value == "" {
-		return ast.InternedTerm("")
+	if term, ok := common[value]; ok {
+		return term
 	}
 	return ast.StringTerm(value)
 }
+
+// common are the terms of values that most workloads have.
+var common = func() map[string]*ast.Term {
+	terms := make(map[string]*ast.Term)
+	for _, value := range []string{
+		"", Create, Update, "Pod", "Deployment", "apps", workload.RoleMain, workload.RoleInit, workload.RoleSidecar, workload.PrecisionExact,
+		workload.PrecisionFloating, workload.PrecisionMoving, workload.ReferenceCommand, workload.ReferenceWorkingDir, workload.ReferenceEnv,
+		"docker.io", "persistentVolumeClaim", "hostPath", "emptyDir", "default", "data",
+	} {
+		terms[value] = ast.StringTerm(value)
+	}
+	return terms
+}()
 
 // keys are the terms of all keys, made once and shared by every review.
 var keys = struct {
 	request, workload, object, operation, kind, group, namespace, user, dryRun, images, mounts, labels, applications, untagged, tagged,
 	pinned, invalid, container, volume, role, field, value, registry, repository, name, tag, digest, precision, err, image, declared, filled,
 	opaque, config, platform, scratch, path, above, segments, typ, source, target, subPath, readOnly, references, declarations, verb, flag,
-	position, write, version, refined, refinedBy, words, names, ending *ast.Term
+	position, write, version, refined, refinedBy, words, ending, exact, all, known *ast.Term
 }{
 	request: ast.StringTerm("request"), workload: ast.StringTerm("workload"), object: ast.StringTerm("object"),
 	operation: ast.StringTerm("operation"), kind: ast.StringTerm("kind"), group: ast.StringTerm("group"),
@@ -236,5 +257,6 @@ var keys = struct {
 	references: ast.StringTerm("references"), declarations: ast.StringTerm("declarations"), verb: ast.StringTerm("verb"),
 	flag: ast.StringTerm("flag"), position: ast.StringTerm("position"), write: ast.StringTerm("write"),
 	version: ast.StringTerm("version"), refined: ast.StringTerm("refined"), refinedBy: ast.StringTerm("refinedBy"),
-	words: ast.StringTerm("words"), names: ast.StringTerm("names"), ending: ast.StringTerm("ending"),
+	words: ast.StringTerm("words"), exact: ast.StringTerm("exact"), all: ast.StringTerm("all"), known: ast.StringTerm("known"),
+	ending: ast.StringTerm("ending"),
 }

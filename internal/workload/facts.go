@@ -15,13 +15,18 @@ const VersionLabelKey = "app.kubernetes.io/version"
 // Groups says which groups of facts are wanted: making one costs time, so the server asks only
 // for what the loaded policies read. The zero value wants none.
 type Groups struct {
-	Untagged, Tagged, Pinned, Invalid                                  bool // of images
-	Image, Declared, Filled, Opaque, Config, Platform, Scratch, Labels bool // of mounts, and labels
+	Untagged, Tagged, Exact, Pinned, Invalid, All              bool // of images
+	Image, Declared, Filled, Opaque, Config, Platform, Scratch bool // of mounts
+	Known, Labels                                              bool
+	// Index are the keys by which the policies know opaque volumes (see Mounts.Known).
+	Index map[string]bool
 }
 
 // AllGroups wants every fact.
 func AllGroups() Groups {
-	return Groups{true, true, true, true, true, true, true, true, true, true, true, true}
+	return Groups{
+		true, true, true, true, true, true, true, true, true, true, true, true, true, true, true, nil,
+	}
 }
 
 func (g *Groups) class(class string) bool {
@@ -107,6 +112,13 @@ func (r *Reader) Read(o *Object, want Groups) *Workload {
 		w.volumes[v.name] = v
 	}
 	w.containers = r.containers(&template.Spec, specField, w.volumes)
+	for i := range w.containers {
+		c := &w.containers[i]
+		for j := range c.mounts {
+			v := c.mounts[j].volume
+			v.mounts = append(v.mounts, mountOf{c, &c.mounts[j]})
+		}
+	}
 	classify(w.containers)
 	for i := range w.containers {
 		c := &w.containers[i]
@@ -236,34 +248,35 @@ func (c *containerFacts) mayFill(m *mountFacts) bool {
 }
 
 func (w *Workload) addImage(image Image, want *Groups) {
+	group, wanted := &w.Images.Untagged, want.Untagged
 	switch {
 	case image.Error != "":
-		if want.Invalid {
-			w.Images.Invalid = append(w.Images.Invalid, image)
-		}
+		group, wanted = &w.Images.Invalid, want.Invalid
 	case image.Digest != "":
-		if want.Pinned {
-			w.Images.Pinned = append(w.Images.Pinned, image)
-		}
+		group, wanted = &w.Images.Pinned, want.Pinned
+	case image.Precision == PrecisionExact && len(image.Words) == 1:
+		group, wanted = &w.Images.Exact, want.Exact
 	case image.Tag != "":
-		if want.Tagged {
-			w.Images.Tagged = append(w.Images.Tagged, image)
-		}
-	default:
-		if want.Untagged {
-			w.Images.Untagged = append(w.Images.Untagged, image)
-		}
+		group, wanted = &w.Images.Tagged, want.Tagged
+	}
+	if wanted {
+		*group = append(*group, image)
+	}
+	if want.All {
+		w.Images.All = append(w.Images.All, image)
 	}
 }
 
 func (w *Workload) addMounts(c *containerFacts, want *Groups) {
 	for i := range c.mounts {
 		m := &c.mounts[i]
-		if !want.class(m.class) {
-			continue
+		if want.class(m.class) {
+			group := w.Mounts.group(m.class)
+			*group = append(*group, c.mount(m))
 		}
-		group := w.Mounts.group(m.class)
-		*group = append(*group, c.mount(m))
+		if want.Known && m.class == ClassOpaque && m.volume.known(want.Index) {
+			w.Mounts.Known = append(w.Mounts.Known, c.mount(m))
+		}
 	}
 }
 
@@ -290,21 +303,28 @@ func (m *Mounts) group(class string) *[]Mount {
 func (c *containerFacts) mount(m *mountFacts) Mount {
 	c.words()
 	fact := Mount{
-		Container: c.Name, Role: c.role, Image: c.image.Name, Path: m.path, Field: m.field, Volume: m.volume.name, Type: m.volume.kind,
+		Container: c.Name, Role: c.role, Image: c.image.Name, Repository: c.image.Repository, Path: m.path, Field: m.field, Volume: m.volume.name, Type: m.volume.kind,
 		Source: m.volume.source, Target: m.volume.target, SubPath: m.subPath, ReadOnly: m.readOnly, Declarations: m.volume.declarations,
-		References: m.references, Names: words(m.volume.name+"/"+m.volume.target, isSeparator),
+		References: m.references,
 	}
-	if m.path == "/" || len(m.path) > longestPath {
-		return fact
-	}
-	fact.Segments = strings.Split(m.path[1:], "/")
-	fact.Words = words(m.path, isSeparator)
-	fact.Ending = strings.ToLower(strings.TrimPrefix(path.Ext(m.path), "."))
-	for above := path.Dir(m.path); above != "/"; above = path.Dir(above) {
-		fact.Above = append(fact.Above, above)
+	if m.path != "/" && len(m.path) <= longestPath {
+		fact.splitPath()
 	}
 	return fact
 }
+
+// splitPath sets what is read off Path.
+func (fact *Mount) splitPath() {
+	fact.Segments = strings.Split(fact.Path[1:], "/")
+	fact.Words = words(fact.Path, isSeparator)
+	fact.Ending = ending(fact.Path)
+	for above := path.Dir(fact.Path); above != "/"; above = path.Dir(above) {
+		fact.Above = append(fact.Above, above)
+	}
+}
+
+// ending is what follows the last dot of a path's last element, in lower case.
+func ending(p string) string { return strings.ToLower(strings.TrimPrefix(path.Ext(p), ".")) }
 
 // within reports whether a clean absolute path is at or below a folder.
 func within(p, folder string) bool {

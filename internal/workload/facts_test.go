@@ -124,12 +124,11 @@ func TestMountFacts(t *testing.T) {
   - {name: v, persistentVolumeClaim: {claimName: claim}}
   - {name: w, persistentVolumeClaim: {claimName: other}}`))
 	want := []Mount{{
-		Container: "c", Role: RoleMain, Image: "tomcat", Path: "/data", Segments: []string{"data"}, Words: []string{"data"}, Names: []string{"v", "claim"}, Field: "spec.containers[0].volumeMounts[0]",
+		Container: "c", Role: RoleMain, Image: "tomcat", Repository: "geektime/tomcat", Path: "/data", Segments: []string{"data"}, Words: []string{"data"}, Field: "spec.containers[0].volumeMounts[0]",
 		Volume: "v", Type: "persistentVolumeClaim", Source: "persistentVolumeClaim claim", Target: "claim", SubPath: "s", ReadOnly: true,
 		References: []Reference{{Kind: ReferenceWorkingDir, Field: "spec.containers[0].command[0]", Path: "/data", Verb: "java"}},
 	}, {
-		Container: "c", Role: RoleMain, Image: "tomcat", Path: "/data/app", Above: []string{"/data"}, Segments: []string{"data", "app"}, Words: []string{"data", "app"},
-		Names: []string{"w", "other"},
+		Container: "c", Role: RoleMain, Image: "tomcat", Repository: "geektime/tomcat", Path: "/data/app", Above: []string{"/data"}, Segments: []string{"data", "app"}, Words: []string{"data", "app"},
 		Field: "spec.containers[0].volumeMounts[1]", Volume: "w", Type: "persistentVolumeClaim", Source: "persistentVolumeClaim other", Target: "other",
 		References: []Reference{{Kind: ReferenceCommand, Field: "spec.containers[0].command[2]", Path: "/data/app/a.jar", Verb: "java", Flag: "-jar", Position: 1}},
 	}}
@@ -279,12 +278,61 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
+func TestKnownVolumes(t *testing.T) {
+	t.Parallel()
+	kind, _ := kinds.Find("", "Pod")
+	raw, err := yaml.YAMLToJSON([]byte(pod(`
+  initContainers: [{name: i, image: team/git-sync, args: [/Out/My-Dir/A.War/x], volumeMounts: [{name: my_src1, mountPath: /Out/My-Dir/A.War}]}]
+  containers:
+  - {name: c, image: b, command: [/in/run, /in/x], env: [{name: CLASSPATH, value: /in}], volumeMounts: [{name: my_src1, mountPath: /in, readOnly: true}]}
+  - {name: d, image: e, workingDir: /other, volumeMounts: [{name: other, mountPath: /other}]}
+  volumes: [{name: my_src1, hostPath: {path: /mnt/www-2}}, {name: other, hostPath: {path: /}}]`)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	object, err := Decode(raw, kind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]int{
+		"/in": 2, "/Out/My-Dir/A.War": 2, "/Out": 2, "Out/": 2, "My-Dir/": 2, ".war": 2, "src": 2, "www": 2, "image:git-sync": 2, "image:b": 2,
+		"command:": 2, "command:0": 2, "command:run": 2, "env:CLASSPATH": 2, "workingDir:": 1, "image:e": 1, "other": 1,
+		"Out": 0, "src1": 0, "/": 0, "image:team/git-sync": 0, "a.war": 0, "my-dir/": 0, "": 0,
+	} {
+		w := NewReader().Read(object, Groups{Known: true, Index: map[string]bool{key: true}})
+		if got := len(w.Mounts.Known); got != want || len(w.Mounts.Opaque) != 0 {
+			t.Errorf("an index of %q knows %d mounts, want %d", key, got, want)
+		}
+	}
+}
+
 func TestWordsAndEnding(t *testing.T) {
 	t.Parallel()
 	w := read(t, "", "Pod", pod("  containers: [{name: c, image: a, volumeMounts: [{name: my_App.code, mountPath: /Srv/user-uploads/ROOT.War}]}]\n  volumes: [{name: my_App.code, hostPath: {path: /mnt/www-1}}]"))
 	m := w.Mounts.Opaque[0]
-	want := [][]string{{"srv", "user", "uploads", "root", "war"}, {"my", "app", "code", "mnt", "www", "1"}, {"war"}}
-	if diff := cmp.Diff(want, [][]string{m.Words, m.Names, {m.Ending}}); diff != "" {
-		t.Errorf("words, names and ending (-want +got):\n%s", diff)
+	want := [][]string{{"srv", "user", "uploads", "root", "war"}, {"war"}}
+	if diff := cmp.Diff(want, [][]string{m.Words, {m.Ending}}); diff != "" {
+		t.Errorf("words and ending (-want +got):\n%s", diff)
+	}
+}
+
+func TestImageGroups(t *testing.T) {
+	t.Parallel()
+	digest := "@sha256:" + strings.Repeat("a", 64)
+	for image, group := range map[string]func(*Images) []Image{
+		"nginx":                func(i *Images) []Image { return i.Untagged },
+		"nginx:1.27.3":         func(i *Images) []Image { return i.Exact },
+		"nginx:v1.27.3":        func(i *Images) []Image { return i.Exact },
+		"nginx:1.27":           func(i *Images) []Image { return i.Tagged },
+		"nginx:stable":         func(i *Images) []Image { return i.Tagged },
+		"nginx:1.27.3-rc":      func(i *Images) []Image { return i.Tagged },
+		"nginx" + digest:       func(i *Images) []Image { return i.Pinned },
+		"nginx:1.2.3" + digest: func(i *Images) []Image { return i.Pinned },
+		"not an image":         func(i *Images) []Image { return i.Invalid },
+	} {
+		w := read(t, "", "Pod", pod("  containers: [{name: c, image: '"+image+"'}]"))
+		if got := group(&w.Images); len(got) != 1 || len(w.Images.All) != 1 {
+			t.Errorf("groups of %q: %+v", image, w.Images)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package workload
 
 import (
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 
@@ -22,6 +23,64 @@ type volumeFacts struct {
 
 	writer *container // the first container that can write it
 	shared bool       // another one can, too
+
+	mounts  []mountOf // where it is mounted
+	indexed *bool     // whether the index knows it; nil until asked
+}
+
+// mountOf is one mount of a volume.
+type mountOf struct {
+	container *containerFacts
+	mount     *mountFacts
+}
+
+// known reports whether an index has one of the volume's keys. Keys are told apart by their form:
+// a mount path or a folder above it ("/var/www"), an element of it ("www/"), its ending (".war"), a
+// word of the volume's name or target in lower case without numbers at its end ("www"), the image
+// of a container that mounts it ("image:git"), and the kind and verb of a reference to it, with 0
+// for a program by its path ("command:python", "command:0", "workingDir:").
+func (v *volumeFacts) known(index map[string]bool) bool {
+	if v.indexed == nil {
+		found := v.nameIn(index) || slices.ContainsFunc(v.mounts, func(m mountOf) bool { return m.pathIn(index) || m.useIn(index) })
+		v.indexed = &found
+	}
+	return *v.indexed
+}
+
+func (v *volumeFacts) nameIn(index map[string]bool) bool {
+	return slices.ContainsFunc(words(v.name+"/"+v.target, isSeparator), func(word string) bool {
+		word = strings.TrimRight(word, "0123456789")
+		return word != "" && index[word]
+	})
+}
+
+func (m *mountOf) pathIn(index map[string]bool) bool {
+	p := m.mount.path
+	if len(p) > longestPath {
+		return false
+	}
+	if e := ending(p); e != "" && index["."+e] {
+		return true
+	}
+	for ; p != "/"; p = path.Dir(p) {
+		if index[p] || index[path.Base(p)+"/"] {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *mountOf) useIn(index map[string]bool) bool {
+	if index["image:"+m.container.image.Name] {
+		return true
+	}
+	m.container.words()
+	return slices.ContainsFunc(m.mount.references, func(r Reference) bool {
+		if r.Position == 0 && r.Flag == "" && (r.Kind == ReferenceCommand || r.Kind == ReferenceHook) {
+			return index[r.Kind+":0"]
+		}
+		return index[r.Kind+":"+r.Verb]
+	})
 }
 
 // claimTemplate is the type of volumes that a StatefulSet's volumeClaimTemplates make.

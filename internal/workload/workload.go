@@ -53,12 +53,16 @@ type Workload struct {
 type Images struct {
 	// Untagged have neither tag nor digest.
 	Untagged []Image `json:"untagged,omitempty" jsonschema:"references with neither tag nor digest"`
-	// Tagged have a tag and no digest.
-	Tagged []Image `json:"tagged,omitempty" jsonschema:"references with a tag and no digest"`
+	// Tagged have no digest, and a tag that is not an exact version alone: 1, stable, 1.2.3-alpine.
+	Tagged []Image `json:"tagged,omitempty" jsonschema:"references without digest whose tag is not an exact version alone, such as 1, stable or 1.2.3-alpine"`
+	// Exact have no digest, and a tag that is an exact version and nothing else: 1.27.3.
+	Exact []Image `json:"exact,omitempty" jsonschema:"references without digest whose tag is an exact version and nothing else, such as 1.27.3"`
 	// Pinned have a digest.
 	Pinned []Image `json:"pinned,omitempty" jsonschema:"references with a digest"`
 	// Invalid are not image references.
 	Invalid []Image `json:"invalid,omitempty" jsonschema:"values that are not image references"`
+	// All are those of every other group.
+	All []Image `json:"all,omitempty" jsonschema:"every reference, and every value that is none"`
 }
 
 // Image is one image reference and where it stands.
@@ -103,6 +107,8 @@ type Mounts struct {
 	Declared []Mount `json:"declared,omitempty" jsonschema:"mounts of volumes whose driver is told a download, image or repository"`
 	Filled   []Mount `json:"filled,omitempty" jsonschema:"mounts of emptyDirs that something in the Pod may write"`
 	Opaque   []Mount `json:"opaque,omitempty" jsonschema:"mounts of storage from outside the manifest, and of unknown sources"`
+	// Known are those of Opaque whose volume the policies' index knows by one of its keys.
+	Known    []Mount `json:"known,omitempty" jsonschema:"mounts of opaque volumes that the index of the policies (data.policies.index.mounts) knows by a path, a name, an image or a command"`
 	Config   []Mount `json:"config,omitempty" jsonschema:"mounts of ConfigMaps and Secrets"`
 	Platform []Mount `json:"platform,omitempty" jsonschema:"mounts of tokens and the downward API"`
 	Scratch  []Mount `json:"scratch,omitempty" jsonschema:"mounts of emptyDirs that nobody fills"`
@@ -116,6 +122,8 @@ type Mount struct {
 	Role string `json:"role" jsonschema:"the container's role"`
 	// Image is the name of the container's image, such as "tomcat"; empty if it is invalid.
 	Image string `json:"image" jsonschema:"the last element of the container's image repository, such as tomcat"`
+	// Repository is the repository of that image, such as "library/tomcat".
+	Repository string `json:"repository" jsonschema:"the repository of that image, such as library/tomcat"`
 	// Path is the mount path, cleaned.
 	Path string `json:"path" jsonschema:"the mount path, cleaned"`
 	// Above are the folders above Path, the nearest first, without "/".
@@ -130,8 +138,6 @@ type Mount struct {
 	Field string `json:"field" jsonschema:"the field path of the mount"`
 	// Volume names the volume.
 	Volume string `json:"volume" jsonschema:"the volume"`
-	// Names are the words of the volume's name and of Target, in lower case.
-	Names []string `json:"names" jsonschema:"the words of volume and target in lower case, split at / - _ and ."`
 	// Type is the volume's source, as its field is called: "persistentVolumeClaim".
 	Type string `json:"type" jsonschema:"the volume's source as its field is called, such as persistentVolumeClaim; volumeClaimTemplate for a claim template"`
 	// Source is Type and what identifies it: "flexVolume alicloud/disk".

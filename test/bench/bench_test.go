@@ -51,7 +51,7 @@ func BenchmarkReview(b *testing.B) {
 		wantAllowed bool
 	}{
 		{"small", pod(1, 0, "registry.example.com/team/app:1."+marker+".3"), true},
-		{"denied", pod(1, 0, "team/app"), false},
+		{"denied", hidden(), false},
 		{"large", pod(10, 40, "registry.example.com/team/app:1."+marker+".3"), true},
 	} {
 		bodies := reviews(b, size.pod)

@@ -21,7 +21,12 @@ import data.policies.lib.tags
 #     name a version in the URL or reference, as in …/releases/download/v2/app.war or registry/app:2.0.1; for a repository,
 #     name a tag or a commit
 #   since: "0.1.0"
-findings contains {"volume": m.volume, "field": declared.field, "value": declared.value, "evidence": "that names no version"} if {
+findings contains finding if {
+	input.workload.mounts.declared
+	some finding in _finding
+}
+
+_finding contains {"volume": m.volume, "field": declared.field, "value": declared.value, "evidence": "that names no version"} if {
 	some m in input.workload.mounts.declared
 	some declared in m.declarations
 	declared.version == ""
@@ -29,27 +34,27 @@ findings contains {"volume": m.volume, "field": declared.field, "value": declare
 	not _moves(declared.segments)
 }
 
-findings contains {"volume": m.volume, "field": declared.field, "value": declared.value, "evidence": sprintf("%s always means the newest", [declared.version])} if {
+_finding contains {"volume": m.volume, "field": declared.field, "value": declared.value, "evidence": sprintf("%s always means the newest", [declared.version])} if {
 	some m in input.workload.mounts.declared
 	some declared in m.declarations
 	declared.kind != "repository"
 	tags.newest(declared.version)
 }
 
-findings contains {"volume": m.volume, "field": declared.field, "value": declared.value, "evidence": "that names something that moves", "weak": true} if {
+_finding contains {"volume": m.volume, "field": declared.field, "value": declared.value, "evidence": "that names something that moves", "weak": true} if {
 	some m in input.workload.mounts.declared
 	some declared in m.declarations
 	declared.version == ""
 	_moves(declared.segments)
 }
 
-findings contains {"volume": m.volume, "field": declared.field, "value": declared.value, "evidence": sprintf("%s moves", [declared.version]), "weak": true} if {
+_finding contains {"volume": m.volume, "field": declared.field, "value": declared.value, "evidence": sprintf("%s moves", [declared.version]), "weak": true} if {
 	some m in input.workload.mounts.declared
 	some declared in m.declarations
 	_may_move(declared.kind, declared.version, declared.precision)
 }
 
-findings contains {"volume": m.volume, "field": declared.field, "value": declared.value, "evidence": "without a revision that is the newest commit", "weak": true} if {
+_finding contains {"volume": m.volume, "field": declared.field, "value": declared.value, "evidence": "without a revision that is the newest commit", "weak": true} if {
 	some m in input.workload.mounts.declared
 	some declared in m.declarations
 	declared.kind == "repository"

@@ -27,7 +27,12 @@ import data.policies.lib.words
 #     put the code into an image with a version tag: bake it into the container's image, or let an init container whose
 #     image holds it copy it into an emptyDir that is mounted here instead
 #   since: "0.1.0"
-findings contains {
+findings contains finding if {
+	input.workload.mounts.known
+	some finding in _finding
+}
+
+_finding contains {
 	"container": m.container,
 	"volume": m.volume,
 	"field": m.field,
@@ -35,12 +40,12 @@ findings contains {
 	"evidence": concat("; ", texts),
 } if {
 	some i, texts in _proofs
-	m := input.workload.mounts.opaque[i]
+	m := input.workload.mounts.known[i]
 	m.role != "ephemeral"
 	not _writers[m.volume]
 }
 
-findings contains {
+_finding contains {
 	"container": m.container,
 	"volume": m.volume,
 	"field": m.field,
@@ -49,12 +54,12 @@ findings contains {
 	"weak": true,
 } if {
 	some i, texts in _proofs
-	m := input.workload.mounts.opaque[i]
+	m := input.workload.mounts.known[i]
 	m.role != "ephemeral"
 	_writers[m.volume]
 }
 
-findings contains {
+_finding contains {
 	"container": m.container,
 	"volume": m.volume,
 	"field": m.field,
@@ -64,7 +69,7 @@ findings contains {
 } if {
 	some i, texts in _hints
 	not _proofs[i]
-	m := input.workload.mounts.opaque[i]
+	m := input.workload.mounts.known[i]
 	m.role in {"main", "sidecar"}
 	not _writers[m.volume][m.container]
 }
@@ -79,7 +84,7 @@ _writers := {volume: containers |
 }
 
 _writes contains [m.volume, m.container] if {
-	some m in input.workload.mounts.opaque
+	some m in input.workload.mounts.known
 	not m.readOnly
 	some reference in m.references
 	_puts(reference.verb, reference.position, reference.write)
@@ -87,17 +92,17 @@ _writes contains [m.volume, m.container] if {
 
 # An init container brings what its own image holds; what fetches source code may be told a version.
 _writes contains [m.volume, m.container] if {
-	some m in input.workload.mounts.opaque
+	some m in input.workload.mounts.known
 	m.role == "init"
 	not m.readOnly
 	not data.catalog.tools[m.image]
-	some other in input.workload.mounts.opaque
+	some other in input.workload.mounts.known
 	other.volume == m.volume
 	other.image != m.image
 }
 
 _writes contains [m.volume, m.container] if {
-	some m in input.workload.mounts.opaque
+	some m in input.workload.mounts.known
 	data.catalog.tools[m.image].fetches
 	not m.readOnly
 }
@@ -117,7 +122,7 @@ _hints[i] contains text if some [i, text] in _hint
 
 # What proves that the code in use is in a mount, by the mount's index.
 _proof contains [i, sprintf("%s runs %s", [reference.field, reference.path])] if {
-	some i, m in input.workload.mounts.opaque
+	some i, m in input.workload.mounts.known
 	some reference in m.references
 	reference.kind in {"command", "hook"}
 	not reference.write
@@ -126,12 +131,12 @@ _proof contains [i, sprintf("%s runs %s", [reference.field, reference.path])] if
 }
 
 _proof contains [i, sprintf("%s is what containers of this image start with", [m.path])] if {
-	some i, m in input.workload.mounts.opaque
+	some i, m in input.workload.mounts.known
 	data.catalog.entrypoints[m.path]
 }
 
 _proof contains [i, sprintf("%s: %s runs the code of its working directory", [reference.field, _runner(reference.verb, m.image)])] if {
-	some i, m in input.workload.mounts.opaque
+	some i, m in input.workload.mounts.known
 	data.catalog.runtimes[m.image]
 	m.role in {"main", "sidecar"}
 	some reference in m.references
@@ -140,7 +145,7 @@ _proof contains [i, sprintf("%s: %s runs the code of its working directory", [re
 }
 
 _proof contains [i, sprintf("%s names it as a folder of code", [reference.field])] if {
-	some i, m in input.workload.mounts.opaque
+	some i, m in input.workload.mounts.known
 	some reference in m.references
 	reference.kind == "env"
 	data.catalog.variables[reference.verb] == "strong"
@@ -149,7 +154,7 @@ _proof contains [i, sprintf("%s names it as a folder of code", [reference.field]
 _proof contains [i, known.text] if {
 	some [i, known] in _known
 	known.grade == "strong"
-	input.workload.mounts.opaque[i].role in {"main", "sidecar"}
+	input.workload.mounts.known[i].role in {"main", "sidecar"}
 }
 
 _program(_, _, 0, _)
@@ -169,19 +174,19 @@ _runner(verb, _) := verb if verb != ""
 
 # What the catalog knows of the mount path.
 _known contains [i, known] if {
-	some i, m in input.workload.mounts.opaque
+	some i, m in input.workload.mounts.known
 	some known in roots.at(m.path, m.image)
 }
 
 _known contains [i, known] if {
-	some i, m in input.workload.mounts.opaque
+	some i, m in input.workload.mounts.known
 	some above in m.above
 	data.catalog.paths[above]
 	some known in roots.below(m.path, above, m.image)
 }
 
 _known contains [i, known] if {
-	some i, m in input.workload.mounts.opaque
+	some i, m in input.workload.mounts.known
 	some position, element in m.segments
 	data.catalog.directories[element]
 	some known in roots.directory(m.segments, position, m.image)
@@ -194,20 +199,20 @@ _hint contains [i, known.text] if {
 }
 
 _hint contains [i, sprintf("%s names it as a folder of code", [reference.field])] if {
-	some i, m in input.workload.mounts.opaque
+	some i, m in input.workload.mounts.known
 	some reference in m.references
 	reference.kind == "env"
 	data.catalog.variables[reference.verb] == "weak"
 }
 
 _hint contains [i, sprintf("%s holds code by habit", [m.path])] if {
-	some i, m in input.workload.mounts.opaque
+	some i, m in input.workload.mounts.known
 	data.catalog.habits[m.path]
 	_telling[i]
 }
 
 _hint contains [i, sprintf("%s is the working directory", [reference.path])] if {
-	some i, m in input.workload.mounts.opaque
+	some i, m in input.workload.mounts.known
 	some reference in m.references
 	_runs_here(reference.kind, reference.verb)
 	_telling[i]
@@ -216,23 +221,23 @@ _hint contains [i, sprintf("%s is the working directory", [reference.path])] if 
 
 _hint contains [i, sprintf("container %q fetches source code into it", [other.container])] if {
 	some container in _fetches
-	some other in input.workload.mounts.opaque
+	some other in input.workload.mounts.known
 	other.container == container
-	some i, m in input.workload.mounts.opaque
+	some i, m in input.workload.mounts.known
 	m.volume == other.volume
 	_interprets(m.image)
 	_telling[i]
 }
 
 _hint contains [i, sprintf("%s is a program", [m.path])] if {
-	some i, m in input.workload.mounts.opaque
+	some i, m in input.workload.mounts.known
 	not _quiet[i]
-	data.catalog.code_endings[words.ending(m.path)]
+	data.catalog.code_endings[m.ending]
 	_telling[i]
 }
 
 _hint contains [i, sprintf("its name is %q", [name])] if {
-	some i, m in input.workload.mounts.opaque
+	some i, m in input.workload.mounts.known
 	not _quiet[i]
 	_telling[i]
 	some name in {m.volume, m.target}
@@ -242,7 +247,7 @@ _hint contains [i, sprintf("its name is %q", [name])] if {
 # Kompose gives such names to claims for bind mounts of a developer's folders, not to those for
 # named volumes.
 _hint contains [i, sprintf("claim %q stands for a developer's folder", [m.target])] if {
-	some i, m in input.workload.mounts.opaque
+	some i, m in input.workload.mounts.known
 	m.type == "persistentVolumeClaim"
 	prefix := trim_right(m.target, "0123456789")
 	prefix != m.target
@@ -261,49 +266,49 @@ _interprets(image) if data.catalog.runtimes[image]
 _interprets(image) if count(servers.of(image)) > 0
 
 _fetches contains m.container if {
-	some m in input.workload.mounts.opaque
+	some m in input.workload.mounts.known
 	data.catalog.tools[m.image].fetches
 }
 
 _fetches contains m.container if {
-	some m in input.workload.mounts.opaque
+	some m in input.workload.mounts.known
 	some reference in m.references
 	data.catalog.fetchers[reference.verb]
 }
 
 # Whether the names around a mount tell something: not those of tools, of stores and of the node, nor
 # where the path says data.
-_telling[i] := count({reason | some reason in _silent[i]}) == 0 if some i, _ in input.workload.mounts.opaque
+_telling[i] := count({reason | some reason in _silent[i]}) == 0 if some i, _ in input.workload.mounts.known
 
 _silent[i] contains "tool" if {
-	some i, m in input.workload.mounts.opaque
+	some i, m in input.workload.mounts.known
 	data.catalog.tools[m.image]
 }
 
 _silent[i] contains "store" if {
-	some i, m in input.workload.mounts.opaque
+	some i, m in input.workload.mounts.known
 	data.catalog.stores[m.image]
 }
 
 _silent[i] contains "node" if {
-	some i, m in input.workload.mounts.opaque
+	some i, m in input.workload.mounts.known
 	commands.on_node(m.type, m.target)
 }
 
 _silent[i] contains "data" if {
-	some i, m in input.workload.mounts.opaque
-	some element in m.segments
-	words.is_data(element)
+	some i, m in input.workload.mounts.known
+	some word in m.words
+	data.catalog.data_words[word]
 }
 
 # Mounts below a folder where names and the working directory say little.
 _quiet contains i if {
-	some i, m in input.workload.mounts.opaque
+	some i, m in input.workload.mounts.known
 	data.catalog.quiet_folders[m.path]
 }
 
 _quiet contains i if {
-	some i, m in input.workload.mounts.opaque
+	some i, m in input.workload.mounts.known
 	some above in m.above
 	data.catalog.quiet_folders[above]
 }

@@ -312,7 +312,7 @@ test_passes_when_nothing_opaque_is_mounted if {
 
 _found(mount) := findings if findings := hidden_in_volume.findings with input as _input([_mount(mount)])
 
-_input(mounts) := {"workload": {"mounts": {"opaque": mounts}}}
+_input(mounts) := {"workload": {"mounts": {"known": mounts}}}
 
 _finding(path, evidence) := {
 	"container": "app",
@@ -329,6 +329,8 @@ _weak_of(volume, path, evidence) := object.union(_finding(path, evidence), {"vol
 # A mount as Go gives it: every member is present.
 _mount(members) := object.union(
 	{
+		"words": split(replace(replace(replace(lower(trim_prefix(path, "/")), "_", "/"), "-", "/"), ".", "/"), "/"),
+		"ending": _ending(path),
 		"container": "app", "role": "main", "image": "shop", "path": path, "above": _above(elements), "segments": elements,
 		"field": "spec.containers[0].volumeMounts[0]", "volume": "vol", "type": "persistentVolumeClaim",
 		"source": "persistentVolumeClaim disk1", "target": "disk1", "subPath": "", "readOnly": false, "references": [], "declarations": [],
@@ -344,6 +346,11 @@ _above(elements) := [concat("/", array.concat([""], array.slice(elements, 0, cou
 	n > 0
 	n < count(elements)
 ]
+
+_ending(path) := lower(parts[count(parts) - 1]) if {
+	parts := split(path, ".")
+	count(parts) > 1
+} else := ""
 
 _command(members) := object.union(
 	{"kind": "command", "field": "spec.containers[0].command[0]", "path": "/data/x", "verb": "x", "flag": "", "position": 0, "write": false},

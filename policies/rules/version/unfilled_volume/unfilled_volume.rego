@@ -25,7 +25,12 @@ import data.policies.lib.words
 #     add an init container whose image holds the code, with a version tag, and let it copy the code into this volume; or
 #     remove the mount, if the code is in the container's own image
 #   since: "0.1.0"
-findings contains {
+findings contains finding if {
+	input.workload.mounts.scratch
+	some finding in _finding
+}
+
+_finding contains {
 	"container": m.container,
 	"volume": m.volume,
 	"field": m.field,
@@ -36,7 +41,7 @@ findings contains {
 	m.role != "ephemeral"
 }
 
-findings contains {
+_finding contains {
 	"container": m.container,
 	"volume": m.volume,
 	"field": m.field,
@@ -65,7 +70,7 @@ _proof[i] contains known.text if {
 	m.role == "main"
 	some known in roots.at(m.path, m.image)
 	known.grade == "strong"
-	_stock[m.container]
+	_stock(m.repository, m.image)
 }
 
 _first(_, _, 0, _, field) if endswith(field, ".command[0]")
@@ -75,16 +80,10 @@ _first(verb, flag, 1, path, field) if {
 	commands.runs(verb, flag, 1, path)
 }
 
-_stock contains image.container if {
-	some image in input.workload.images.tagged
-	data.catalog.images[image.name]
-	endswith(image.repository, concat("", ["library/", image.name]))
-}
-
-_stock contains image.container if {
-	some image in input.workload.images.untagged
-	data.catalog.images[image.name]
-	endswith(image.repository, concat("", ["library/", image.name]))
+# A stock server of Docker's official images, or of a mirror of them.
+_stock(repository, image) if {
+	data.catalog.images[image]
+	endswith(repository, concat("", ["library/", image]))
 }
 
 _hints[i] contains known.text if {
