@@ -67,9 +67,9 @@ _finding contains {
 	"evidence": concat("; ", texts),
 	"weak": true,
 } if {
+	count(_open) > 0
 	some i, texts in _hints
-	not _proofs[i]
-	m := input.workload.mounts.known[i]
+	m := _open[i]
 	m.role in {"main", "sidecar"}
 	not _writers[m.volume][m.container]
 }
@@ -193,26 +193,33 @@ _known contains [i, known] if {
 	not commands.on_node(m.type, m.target)
 }
 
+# The mounts of which nothing is proved.
+_open[i] := m if {
+	some i, m in input.workload.mounts.known
+	not _proofs[i]
+}
+
 # What makes it likely.
 _hint contains [i, known.text] if {
 	some [i, known] in _known
+	_open[i]
 }
 
 _hint contains [i, sprintf("%s names it as a folder of code", [reference.field])] if {
-	some i, m in input.workload.mounts.known
+	some i, m in _open
 	some reference in m.references
 	reference.kind == "env"
 	data.catalog.variables[reference.verb] == "weak"
 }
 
 _hint contains [i, sprintf("%s holds code by habit", [m.path])] if {
-	some i, m in input.workload.mounts.known
+	some i, m in _open
 	data.catalog.habits[m.path]
 	_telling[i]
 }
 
 _hint contains [i, sprintf("%s is the working directory", [reference.path])] if {
-	some i, m in input.workload.mounts.known
+	some i, m in _open
 	some reference in m.references
 	_runs_here(reference.kind, reference.verb)
 	_telling[i]
@@ -223,21 +230,21 @@ _hint contains [i, sprintf("container %q fetches source code into it", [other.co
 	some container in _fetches
 	some other in input.workload.mounts.known
 	other.container == container
-	some i, m in input.workload.mounts.known
+	some i, m in _open
 	m.volume == other.volume
 	_interprets(m.image)
 	_telling[i]
 }
 
 _hint contains [i, sprintf("%s is a program", [m.path])] if {
-	some i, m in input.workload.mounts.known
+	some i, m in _open
 	not _quiet[i]
 	data.catalog.code_endings[m.ending]
 	_telling[i]
 }
 
 _hint contains [i, sprintf("its name is %q", [name])] if {
-	some i, m in input.workload.mounts.known
+	some i, m in _open
 	not _quiet[i]
 	_telling[i]
 	some name in {m.volume, m.target}
@@ -247,7 +254,7 @@ _hint contains [i, sprintf("its name is %q", [name])] if {
 # Kompose gives such names to claims for bind mounts of a developer's folders, not to those for
 # named volumes.
 _hint contains [i, sprintf("claim %q stands for a developer's folder", [m.target])] if {
-	some i, m in input.workload.mounts.known
+	some i, m in _open
 	m.type == "persistentVolumeClaim"
 	prefix := trim_right(m.target, "0123456789")
 	prefix != m.target
