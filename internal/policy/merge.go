@@ -22,7 +22,6 @@ const mergedPackage = "plainspec"
 // is merged are the compiled rules, whose references are resolved.
 func merge(checked *ast.Compiler, modules map[string]*ast.Module, rules []*Rule) (*ast.Compiler, error) {
 	merged := &ast.Module{Package: &ast.Package{Path: ast.MustParseRef("data." + mergedPackage)}}
-	merged.SetRegoVersion(ast.RegoV1)
 	for _, rule := range rules {
 		for _, body := range checked.GetRulesExact(findingsOf(rule.Code)) {
 			pair := ast.ArrayTerm(ast.StringTerm(rule.Code), body.Head.Key.Copy())

@@ -152,7 +152,7 @@ func TestLoadRefuses(t *testing.T) {
 		"a number where text is due":             {rule(strings.Replace(metadata, `"0.1"`, "0.1", 1), finds), "custom.since must be a non-empty string"},
 		"findings that are no set":               {rule(metadata, "findings := []\n"), "findings of rule test.found must be a set"},
 		"no findings":                            {rule("", "x := 1\n"), "package policies.rules.test.found does not define findings"},
-		"a finding with an unknown key":          {rule(metadata, "findings contains {\"field\": \"f\", \"contianer\": \"c\"} if true\n"), `has the key "contianer"`},
+		"a finding with an unknown key":          {rule(metadata, "findings contains {\"field\": \"f\", \"pod\": \"c\"} if true\n"), `has the key "pod"`},
 		"a finding without a field":              {rule(metadata, "findings contains {\"value\": \"f\"} if true\n"), `has no key "field"`},
 		"a rule outside of a category":           {strings.Replace(rule(metadata, finds), "rules.test.found", "rules.found", 1), "a rule's package is policies.rules.<category>.<rule>"},
 		"a set without any rule":                 {"package policies.lib.x\n\ny := 1\n", "no rule found below data.policies.rules.*"},

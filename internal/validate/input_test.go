@@ -19,7 +19,7 @@ import (
 // generated returns inputs with every exported field filled at random, lists of up to two.
 func generated(t *testing.T, number int) []*Input {
 	t.Helper()
-	random := rand.New(rand.NewSource(1)) //nolint:gosec // reproducible on purpose
+	random := rand.New(rand.NewSource(1))
 	inputs := []*Input{{}}
 	for range number {
 		var in Input

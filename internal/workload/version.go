@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -54,8 +55,8 @@ func hasDigitAndLetter(s string) bool {
 // "apache-tomcat-7.0.42-v2", "1.2" in "app-1.2.war". It returns the name without it, too.
 func versionInName(name string) (stem, version string) {
 	for _, ext := range extensions {
-		if strings.HasSuffix(name, ext) {
-			name = strings.TrimSuffix(name, ext)
+		if stem, ok := strings.CutSuffix(name, ext); ok {
+			name = stem
 			break
 		}
 	}
@@ -81,8 +82,8 @@ func versionInURL(u *url.URL) string {
 		}
 	}
 	elements := strings.Split(strings.Trim(u.Path, "/"), "/")
-	for i := len(elements) - 1; i >= 0; i-- {
-		if _, version := versionInName(elements[i]); version != "" {
+	for _, element := range slices.Backward(elements) {
+		if _, version := versionInName(element); version != "" {
 			return version
 		}
 	}

@@ -157,7 +157,7 @@ func pod(containers, env int, image string) *corev1.Pod {
 			Annotations: map[string]string{"kubectl.kubernetes.io/last-applied-configuration": strings.Repeat(`{"a":"b"}`, 20*containers)},
 			ManagedFields: []metav1.ManagedFieldsEntry{{
 				Manager: "kubectl", Operation: metav1.ManagedFieldsOperationApply, APIVersion: "v1", FieldsType: "FieldsV1",
-				FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:spec":{` + strings.TrimSuffix(strings.Repeat(`"f:x`+`":{},`, 1), ",") + `}}`)},
+				FieldsV1: metav1.NewFieldsV1(managed(containers)),
 			}},
 		},
 		Spec: corev1.PodSpec{
@@ -204,4 +204,13 @@ func hidden() *corev1.Pod {
 	p.Spec.Containers[0].Args = nil
 	p.Spec.Containers[0].Command = []string{"sh", "-c", "/usr/local/tomcat/bin/catalina.sh run"}
 	return p
+}
+
+// managed is about as much text as the API server keeps of who set which field.
+func managed(containers int) string {
+	fields := make([]string, 0, containers)
+	for i := range containers {
+		fields = append(fields, fmt.Sprintf(`"k:{\"name\":\"c%d\"}":{".":{},"f:args":{},"f:command":{},"f:env":{},"f:image":{},"f:name":{},"f:ports":{},"f:resources":{}}`, i))
+	}
+	return `{"f:spec":{"f:containers":{` + strings.Join(fields, ",") + `}}}`
 }
