@@ -172,14 +172,16 @@ _runner("", image) := image
 
 _runner(verb, _) := verb if verb != ""
 
-# What the catalog knows of the mount path.
+# What the catalog knows of the mount path: of the path itself, else of the folders above and of its
+# elements.
 _known contains [i, known] if {
-	some i, m in input.workload.mounts.known
-	some known in roots.at(m.path, m.image)
+	some i, found in _at
+	some known in found
 }
 
 _known contains [i, known] if {
 	some i, m in input.workload.mounts.known
+	not _at[i]
 	some above in m.above
 	data.catalog.paths[above]
 	some known in roots.below(m.path, above, m.image)
@@ -187,10 +189,17 @@ _known contains [i, known] if {
 
 _known contains [i, known] if {
 	some i, m in input.workload.mounts.known
+	not _at[i]
 	some position, element in m.segments
 	data.catalog.directories[element]
 	some known in roots.directory(m.segments, position, m.image)
 	not commands.on_node(m.type, m.target)
+}
+
+_at[i] := found if {
+	some i, m in input.workload.mounts.known
+	found := roots.at(m.path, m.image)
+	count(found) > 0
 }
 
 # The mounts of which nothing is proved.

@@ -180,7 +180,7 @@ test_passes_when_the_name_says_something_else if {
 test_finds_weakly_when_a_cms_mixes_code_and_data if {
 	_found({"image": "wordpress", "path": "/var/www/html"}) == {_weak(
 		"/var/www/html",
-		"/var/www/html holds the code and uploads of WordPress; a folder called html holds a web server's pages",
+		"/var/www/html holds the code and uploads of WordPress",
 	)}
 }
 
