@@ -46,6 +46,77 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+func TestSurprise(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		file string
+		got  outcome
+		want string
+	}{
+		"an admitted example that must be admitted": {file: "01-war-init-container.yaml", got: admitted},
+		"a refused example that must be refused":    {file: "05-ubuntu-vm.yaml", got: refused},
+		"a refused example that must be admitted": {
+			file: "01-war-init-container.yaml", got: refused,
+			want: "01-war-init-container.yaml was refused, but must be admitted",
+		},
+		"an admitted example that must be refused": {
+			file: "02-volume-hidden-version.yaml", got: admitted,
+			want: "02-volume-hidden-version.yaml was admitted, but must be refused",
+		},
+		"a broken example": {
+			file: "02-volume-hidden-version.yaml", got: failed,
+			want: "02-volume-hidden-version.yaml could be neither admitted nor refused",
+		},
+		"a file of which nothing is said": {file: "99-mine.yaml", got: refused},
+		"a broken file of which nothing is said": {
+			file: "99-mine.yaml", got: failed,
+			want: "99-mine.yaml could be neither admitted nor refused",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := surprise(tc.file, tc.got); got != tc.want {
+				t.Errorf("surprise is %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestEveryExampleIsExpected(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../../examples/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("find examples: %d found, %v", len(files), err)
+	}
+	for _, file := range files {
+		if expected(filepath.Base(file)) == "" {
+			t.Errorf("nothing says what must become of %s", file)
+		}
+	}
+}
+
+func TestSurprisesAreOneLine(t *testing.T) {
+	t.Parallel()
+	const want = "apply examples: a.yaml was refused, but must be admitted; b.yaml could be neither admitted nor refused"
+	got := surprises{"a.yaml was refused, but must be admitted", "b.yaml could be neither admitted nor refused"}.Error()
+	if got != want {
+		t.Errorf("error is %q, want %q", got, want)
+	}
+}
+
+func TestAdviceQuotesWhatAShellWouldSplit(t *testing.T) {
+	t.Parallel()
+	advice := state{dir: "/home/a b/.local"}.advice()
+	for _, want := range []string{
+		"export KUBECONFIG='/home/a b/.local/kubeconfig'\n",
+		"export PATH=$PATH:'/home/a b/.local/bin' ",
+	} {
+		if !strings.Contains(advice, want) {
+			t.Errorf("advice lacks %q:\n%s", want, advice)
+		}
+	}
+}
+
 func TestIndentKeepsTheMessagesOwnIndentation(t *testing.T) {
 	t.Parallel()
 	want := "          refused\n            fix: a tag\n"

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -40,26 +41,31 @@ kind: Configuration
 enforcement: enforce
 `
 
-// buildServer compiles the server into the state folder and returns its hash.
-func (s state) buildServer(ctx context.Context) (hash string, err error) {
-	if err := os.MkdirAll(s.path("bin"), 0o755); err != nil {
-		return "", fmt.Errorf("build the server: %w", err)
-	}
-	next := s.server() + ".new"
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", next, "./cmd/webhook")
+// build compiles the server and the CLI into the state folder and returns the server's hash. The
+// CLI gets the name by which kubectl finds a plugin.
+func (s state) build(ctx context.Context) (hash string, err error) {
+	// Beside the folder, because the server may be running.
+	next := s.path("built")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", next+string(filepath.Separator), "./cmd/webhook", "./cmd/plainspec")
 	cmd.Dir = s.root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		if ctx.Err() != nil {
 			return "", ctx.Err()
 		}
-		return "", fmt.Errorf("build the server: %w\n%s", err, strings.TrimSpace(string(out)))
+		return "", fmt.Errorf("build Plainspec: %w\n%s", err, strings.TrimSpace(string(out)))
 	}
-	data, err := os.ReadFile(next)
+	defer os.RemoveAll(next) // it is empty by then
+	data, err := os.ReadFile(filepath.Join(next, "webhook"))
 	if err != nil {
-		return "", fmt.Errorf("build the server: %w", err)
+		return "", fmt.Errorf("build Plainspec: %w", err)
 	}
-	if err := os.Rename(next, s.server()); err != nil {
-		return "", fmt.Errorf("build the server: %w", err)
+	if err := os.MkdirAll(s.path("bin"), 0o755); err != nil {
+		return "", fmt.Errorf("build Plainspec: %w", err)
+	}
+	for built, target := range map[string]string{"webhook": s.server(), "plainspec": s.path("bin", "kubectl-plainspec")} {
+		if err := os.Rename(filepath.Join(next, built), target); err != nil {
+			return "", fmt.Errorf("build Plainspec: %w", err)
+		}
 	}
 	return hashOf(data), nil
 }

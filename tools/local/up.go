@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	"mvdan.cc/sh/v3/syntax"
+
 	"plainspec.dev/plainspec/test/cluster"
 )
 
@@ -32,23 +34,36 @@ func up(ctx context.Context, s state, out io.Writer) error {
 	if err == nil {
 		err = applyAll(ctx, s, out)
 	}
-	if err == nil {
+	// A cluster whose examples went wrong stays, so that somebody can look.
+	if err == nil || errors.As(err, new(surprises)) && ctx.Err() == nil {
 		fmt.Fprint(out, s.advice())
-		return nil
+		return err
 	}
+	return s.giveUp(ctx, err, started, continued)
+}
+
+// giveUp undoes what a failed or interrupted up has done and returns what to say about it.
+// The cluster may have been started by this up; its data may be there from an earlier one.
+func (s state) giveUp(ctx context.Context, err error, started, continued bool) error {
 	interrupted := ctx.Err() != nil
+	remove := !continued && (interrupted || !started)
 	if interrupted {
 		err = errInterrupted
+		if running, _ := s.supervised(); running && !started {
+			err = errInterruptedBeside
+		}
 	}
-	remove := !continued && (interrupted || !started)
 	if started || remove {
 		err = errors.Join(err, s.cleanUp(context.WithoutCancel(ctx), remove))
 	}
 	return err
 }
 
-// errInterrupted replaces whatever the interrupt broke.
-var errInterrupted = errors.New("interrupted; what was started is stopped")
+// These replace whatever the interrupt broke.
+var (
+	errInterrupted       = errors.New("interrupted; what was started is stopped")
+	errInterruptedBeside = errors.New("interrupted; the cluster that was running before keeps running")
+)
 
 // cleanUp stops what up started. An interrupted start leaves no files; a cluster
 // that failed leaves its logs, and one that was there before keeps its data.
@@ -73,7 +88,7 @@ func (s state) ensureRunning(ctx context.Context, out io.Writer) (started bool, 
 		return false, err
 	}
 	start := time.Now()
-	hash, err := s.buildServer(ctx)
+	hash, err := s.build(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -171,17 +186,27 @@ func (s state) advice() string {
 The cluster keeps running. To use it:
 
   export KUBECONFIG=%s
-  export PATH=%s:$PATH     # if you have no kubectl of your own
+  export PATH=$PATH:%s     # kubectl plainspec, and kubectl if you have none
 
 Try next:
 
-  kubectl apply -f examples/02-volume-hidden-version.yaml       # refused: a volume hides the version
-  kubectl create deployment web --image=nginx                   # refused: no tag
-  kubectl create deployment web --image=nginx:1.27.3            # admitted
-  kubectl set image deployment/web nginx=nginx:latest           # refused: latest is no version
-  kubectl get pods --all-namespaces                             # what was admitted runs, on fake nodes
+  kubectl plainspec explain -f examples/01-war-init-container.yaml   # which versions run
+  kubectl apply -f examples/02-volume-hidden-version.yaml            # refused: a volume hides the version
+  kubectl create deployment web --image=nginx                        # refused: no tag
+  kubectl create deployment web --image=nginx:1.27.3                 # admitted
+  kubectl set image deployment/web nginx=nginx:latest                # refused: latest is no version
+  kubectl get pods --all-namespaces                                  # what was admitted runs, on fake nodes
 
 Logs are in %s. Run "make up" again after a change to the source.
 To stop it and remove all that it kept: make down
-`, s.kubeconfig(), filepath.Dir(s.kubectl()), s.logs())
+`, quoted(s.kubeconfig()), quoted(filepath.Dir(s.kubectl())), s.logs())
+}
+
+// quoted returns a path as a shell takes it.
+func quoted(path string) string {
+	word, err := syntax.Quote(path, syntax.LangPOSIX)
+	if err != nil { // a control character, which POSIX shells cannot be given
+		return path
+	}
+	return word
 }
