@@ -12,6 +12,7 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/topdown"
 	"github.com/open-policy-agent/opa/v1/topdown/cache"
 )
 
@@ -60,7 +61,13 @@ func (s *Set) Reads(path ...string) bool {
 // value. An error means that the question is not decided: a built-in failed, the context ended,
 // or a rule gave no answer.
 func (s *Set) Evaluate(ctx context.Context, input ast.Value) ([]Finding, error) {
-	results, err := s.query.Eval(ctx, rego.EvalParsedInput(input), rego.EvalInterQueryBuiltinValueCache(s.patterns))
+	// Given a context alone, OPA starts a goroutine for each evaluation that waits for its end.
+	cancel := topdown.NewCancel()
+	defer context.AfterFunc(ctx, cancel.Cancel)()
+	results, err := s.query.Eval(context.WithoutCancel(ctx), rego.EvalParsedInput(input), rego.EvalInterQueryBuiltinValueCache(s.patterns), rego.EvalExternalCancel(cancel))
+	if topdown.IsCancel(err) {
+		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("evaluate policies: %w", err)
 	}
