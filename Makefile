@@ -43,6 +43,9 @@ build: go ## Build bin/webhook (the server) and bin/plainspec (the CLI)
 
 ##@ Test
 
+# The race detector needs cgo, which an environment may have switched off.
+test test-unit test-integration: export CGO_ENABLED := 1
+
 test: compiler test-policy programs ## Run all tests: Rego with coverage, Go with -race, real kube-apiserver
 	$(GOTESTSUM) -- $(TEST_FLAGS) ./...
 

@@ -90,13 +90,15 @@ func applyAll(ctx context.Context, s state, out io.Writer) error {
 		}
 		o := judge(result)
 		counts[o]++
+		note := ""
 		if clause := surprise(file, o); clause != "" {
 			wrong = append(wrong, clause)
+			note = "  <- wrong"
 		}
-		fmt.Fprintf(out, "\n%-8s  %s\n%s%s", o, file, indent(result.Stdout), indent(result.Stderr))
+		fmt.Fprintf(out, "\n%-8s  %s%s\n%s%s", o, file, note, indent(result.Stdout), indent(result.Stderr))
 	}
 	if len(wrong) > 0 {
-		fmt.Fprintf(out, "\n%d admitted, %d refused; %d of %d are wrong\n", counts[admitted], counts[refused], len(wrong), len(files))
+		fmt.Fprintf(out, "\n%d admitted, %d refused, %d wrong\n", counts[admitted], counts[refused], len(wrong))
 		return wrong
 	}
 	fmt.Fprintf(out, "\n%d admitted, %d refused, as they must be\n", counts[admitted], counts[refused])
