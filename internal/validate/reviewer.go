@@ -256,7 +256,7 @@ func (r *Reviewer) mode(rule *policy.Rule, finding policy.Finding, child bool) p
 	return r.options.Enforcement.cap(mode)
 }
 
-// ratchet turns denials on UPDATE into warnings where the stored object has the same finding:
+// ratchet turns denials on UPDATE into warnings where the stored object would get the same denial:
 // who changes something else is not made to mend it now.
 func (r *Reviewer) ratchet(ctx context.Context, req *Request, kind kinds.Kind, d *Decision) error {
 	denies := slices.ContainsFunc(d.Judgements, func(j Judgement) bool { return j.Mode == policy.ModeDeny })
@@ -275,7 +275,9 @@ func (r *Reviewer) ratchet(ctx context.Context, req *Request, kind kinds.Kind, d
 	}
 	known := make(map[string]bool, len(judgements))
 	for i := range judgements {
-		known[judgements[i].Fingerprint()] = true
+		if judgements[i].Mode == policy.ModeDeny { // what only warned was never let through as a denial
+			known[judgements[i].Fingerprint()] = true
+		}
 	}
 	for i := range d.Judgements {
 		if j := &d.Judgements[i]; j.Mode == policy.ModeDeny && known[j.Fingerprint()] {

@@ -230,3 +230,19 @@ func TestPoliciesCanReadTheObject(t *testing.T) {
 		t.Errorf("outcome %q, want %q", got, want)
 	}
 }
+
+// TestAWarningIsNotRatcheted holds that only what would have been denied before is let through: else
+// a denial could be had past by a change in two steps, the first of which only warns.
+func TestAWarningIsNotRatcheted(t *testing.T) {
+	t.Parallel()
+	// The same container, first as one that is prepared (weak evidence), then as one that runs.
+	before := []byte(`{"metadata":{"name":"p"},"spec":{"initContainers":[{"name":"c","image":"nginx"}],"containers":[{"name":"d","image":"a:1"}]}}`)
+	after := []byte(`{"metadata":{"name":"p"},"spec":{"containers":[{"name":"c","image":"nginx"}]}}`)
+	got, err := reviewer(t, Options{}).Review(t.Context(), Request{Operation: Update, Kind: "Pod", Object: after, OldObject: before}, day)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Allowed() {
+		t.Errorf("admitted with %v, because it was only warned about before", got.Warnings())
+	}
+}
