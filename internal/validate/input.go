@@ -32,15 +32,11 @@ type InputRequest struct {
 func wanted(set *policy.Set) workload.Groups {
 	image := func(group string) bool { return set.Reads("workload", "images", group) }
 	mount := func(group string) bool { return set.Reads("workload", "mounts", group) }
-	index := make(map[string]bool)
-	for _, key := range set.Names("policies", "index", "mounts") {
-		index[key] = true
-	}
 	return workload.Groups{
 		Untagged: image("untagged"), Tagged: image("tagged"), Exact: image("exact"), Pinned: image("pinned"), Invalid: image("invalid"), All: image("all"),
 		Image: mount("image"), Declared: mount("declared"), Filled: mount("filled"), Opaque: mount("opaque"), Config: mount("config"),
 		Platform: mount("platform"), Scratch: mount("scratch"),
-		Known: mount("known"), Index: index,
+		Known: mount("known"), Index: workload.Index{Mounts: set.Flags("policies", "index", "mounts"), Names: set.Flags("policies", "index", "names")},
 		Labels: set.Reads("workload", "labels") || set.Reads("workload", "applications"),
 	}
 }

@@ -25,13 +25,7 @@ func short(words []word) []string {
 
 func TestReadCommands(t *testing.T) {
 	t.Parallel()
-	env := func(name, value string) (c container) {
-		c.Env = append(c.Env, struct {
-			Name  string `json:"name"`
-			Value string `json:"value"`
-		}{name, value})
-		return c
-	}
+	env := func(name, value string) container { return withEnv(container{}, name, value) }
 	for name, tc := range map[string]struct {
 		container  container
 		want       []string
@@ -40,6 +34,33 @@ func TestReadCommands(t *testing.T) {
 		"a program by its path": {
 			container: container{Command: []string{"/opt/app/bin/start", "--port", "80"}},
 			want:      []string{"start  0 /opt/app/bin/start"},
+		},
+		"a shell's options with a word of their own": {
+			container: container{Command: []string{"bash", "-euo", "pipefail", "-O", "extglob", "-c", "cp /a /b && exec java -jar /data/app.jar"}},
+			want:      []string{"cp  1 /a", "cp  2 /b", "java -jar 1 /data/app.jar"}, wantWrites: true,
+		},
+		"a folder that a subshell changes into is left behind": {
+			container: container{Command: []string{"sh", "-c", "(cd /data && ls x.d); x=$(cd /data && ls); exec ./app"}, WorkingDir: "/opt"},
+			want:      []string{"workingDir ls  0 /data", "ls  1 /data/x.d", "workingDir ls  0 /data", "workingDir app  0 /opt", "app  0 /opt/app"},
+		},
+		"cd - goes back": {
+			container: container{Command: []string{"sh", "-c", "cd /data; cd -; ./app"}, WorkingDir: "/opt"},
+			want:      []string{"workingDir app  0 /opt", "app  0 /opt/app"},
+		},
+		"cd alone goes to a home that the manifest does not tell": {
+			container: container{Command: []string{"sh", "-c", "cd /data; cd; ./app"}},
+		},
+		"options of a wrapper with a word of their own": {
+			container: container{Command: []string{"sudo", "-E", "-u", "app", "nice", "-n", "10", "timeout", "-s", "KILL", "9", "java", "-jar", "/data/app.jar"}},
+			want:      []string{"java -jar 1 /data/app.jar"},
+		},
+		"variables of the container in the way of Kubernetes": {
+			container: withEnv(container{Command: []string{"java", "-jar", "$(HOME_OF)/app.jar", "$(NONE)/a.b", "$$(HOME_OF)/c.d"}}, "HOME_OF", "/data"),
+			want:      []string{"java -jar 1 /data/app.jar", "env HOME_OF  0 /data"},
+		},
+		"variables of the container in the way of a shell": {
+			container: withEnv(container{Command: []string{"sh", "-c", `java -jar "${HOME_OF}/app.jar" $NONE/a.b`}}, "HOME_OF", "/data"),
+			want:      []string{"java -jar 1 /data/app.jar", "env HOME_OF  0 /data"},
 		},
 		"a program that PATH finds is not named": {
 			container: container{Command: []string{"nginx"}},
@@ -183,4 +204,12 @@ func FuzzReadCommands(f *testing.F) {
 			}
 		}
 	})
+}
+
+func withEnv(c container, name, value string) container {
+	c.Env = append(c.Env, struct {
+		Name  string `json:"name"`
+		Value string `json:"value"`
+	}{name, value})
+	return c
 }

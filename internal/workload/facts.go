@@ -18,14 +18,14 @@ type Groups struct {
 	Untagged, Tagged, Exact, Pinned, Invalid, All              bool // of images
 	Image, Declared, Filled, Opaque, Config, Platform, Scratch bool // of mounts
 	Known, Labels                                              bool
-	// Index are the keys by which the policies know opaque volumes (see Mounts.Known).
-	Index map[string]bool
+	// Index says which opaque volumes the policies know (see Mounts.Known).
+	Index Index
 }
 
 // AllGroups wants every fact.
 func AllGroups() Groups {
 	return Groups{
-		true, true, true, true, true, true, true, true, true, true, true, true, true, true, true, nil,
+		true, true, true, true, true, true, true, true, true, true, true, true, true, true, true, Index{},
 	}
 }
 
@@ -274,7 +274,7 @@ func (w *Workload) addMounts(c *containerFacts, want *Groups) {
 			group := w.Mounts.group(m.class)
 			*group = append(*group, c.mount(m))
 		}
-		if want.Known && m.class == ClassOpaque && m.volume.known(want.Index) {
+		if want.Known && m.class == ClassOpaque && m.volume.known(&want.Index) {
 			w.Mounts.Known = append(w.Mounts.Known, c.mount(m))
 		}
 	}

@@ -286,7 +286,7 @@ func TestKnownVolumes(t *testing.T) {
   containers:
   - {name: c, image: b, command: [/in/run, /in/x], env: [{name: CLASSPATH, value: /in}], volumeMounts: [{name: my_src1, mountPath: /in, readOnly: true}]}
   - {name: d, image: e, workingDir: /other, volumeMounts: [{name: other, mountPath: /other}]}
-  volumes: [{name: my_src1, hostPath: {path: /mnt/www-2}}, {name: other, hostPath: {path: /}}]`)))
+  volumes: [{name: my_src1, hostPath: {path: /mnt/www/x-y2}}, {name: other, hostPath: {path: /}}]`)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -295,13 +295,25 @@ func TestKnownVolumes(t *testing.T) {
 		t.Fatal(err)
 	}
 	for key, want := range map[string]int{
-		"/in": 2, "/Out/My-Dir/A.War": 2, "/Out": 2, "Out/": 2, "My-Dir/": 2, ".war": 2, "src": 2, "www": 2, "image:git-sync": 2, "image:b": 2,
-		"command:": 2, "command:0": 2, "command:run": 2, "env:CLASSPATH": 2, "workingDir:": 1, "image:e": 1, "other": 1,
-		"Out": 0, "src1": 0, "/": 0, "image:team/git-sync": 0, "a.war": 0, "my-dir/": 0, "": 0,
+		"/in": 2, "/Out/My-Dir/A.War": 2, "/Out": 2, "Out/": 2, "My-Dir/": 2, ".war": 2, "-www/x-y": 0, "-y": 2, "image:git-sync": 2, "image:b": 2,
+		"command:": 2, "command:0": 2, "command:run": 2, "env:CLASSPATH": 2, "workingDir:": 1, "image:e": 1,
+		"Out": 0, "src": 0, "/": 0, "image:team/git-sync": 0, "a.war": 0, "my-dir/": 0, "": 0,
 	} {
-		w := NewReader().Read(object, Groups{Known: true, Index: map[string]bool{key: true}})
+		w := NewReader().Read(object, Groups{Known: true, Index: Index{Mounts: map[string]bool{key: true}}})
 		if got := len(w.Mounts.Known); got != want || len(w.Mounts.Opaque) != 0 {
 			t.Errorf("an index of %q knows %d mounts, want %d", key, got, want)
+		}
+	}
+}
+
+func TestKnownNames(t *testing.T) {
+	t.Parallel()
+	index := Index{Names: map[string]bool{"code": true, "src": true, "my": false, "pvc": false}}
+	for name, want := range map[string]bool{
+		"code": true, "my-code": true, "My_Src.pvc-2": true, "src1": true, "code-data": false, "my-pvc": false, "": false, "2": false, "codes": false,
+	} {
+		if got := index.knowsName(name); got != want {
+			t.Errorf("knowsName(%q) = %v, want %v", name, got, want)
 		}
 	}
 }

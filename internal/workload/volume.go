@@ -34,24 +34,50 @@ type mountOf struct {
 	mount     *mountFacts
 }
 
-// known reports whether an index has one of the volume's keys. Keys are told apart by their form:
-// a mount path or a folder above it ("/var/www"), an element of it ("www/"), its ending (".war"), a
-// word of the volume's name or target in lower case without numbers at its end ("www"), the image
-// of a container that mounts it ("image:git"), and the kind and verb of a reference to it, with 0
-// for a program by its path ("command:python", "command:0", "workingDir:").
-func (v *volumeFacts) known(index map[string]bool) bool {
+// Index says by what policies know a volume.
+type Index struct {
+	// Mounts has keys of mounts, told apart by their form: a mount path or a folder above it
+	// ("/var/www"), an element of it ("www/"), its ending (".war"), the last word of the source's
+	// name if a number follows ("-claim" of "web-claim0"), the image of a container that mounts the
+	// volume ("image:git"), and the kind and verb of a reference to it, with 0 for a program by its
+	// path ("command:python", "command:0", "workingDir:").
+	Mounts map[string]bool
+	// Names has the words that names of volumes and sources may be made of, true for those that
+	// mean code.
+	Names map[string]bool
+}
+
+// known reports whether an index knows the volume.
+func (v *volumeFacts) known(index *Index) bool {
 	if v.indexed == nil {
-		found := v.nameIn(index) || slices.ContainsFunc(v.mounts, func(m mountOf) bool { return m.pathIn(index) || m.useIn(index) })
+		found := index.knowsName(v.name) || index.knowsName(v.target) || index.knowsLastWord(v.target) ||
+			slices.ContainsFunc(v.mounts, func(m mountOf) bool { return m.pathIn(index.Mounts) || m.useIn(index.Mounts) })
 		v.indexed = &found
 	}
 	return *v.indexed
 }
 
-func (v *volumeFacts) nameIn(index map[string]bool) bool {
-	return slices.ContainsFunc(words(v.name+"/"+v.target, isSeparator), func(word string) bool {
-		word = strings.TrimRight(word, "0123456789")
-		return word != "" && index[word]
-	})
+// knowsName reports whether a name is made of the index's words alone and one of them means code.
+func (x *Index) knowsName(name string) bool {
+	code := false
+	for _, word := range words(name, isSeparator) {
+		if word = strings.TrimRight(word, "0123456789"); word == "" {
+			continue
+		}
+		means, ok := x.Names[word]
+		if !ok {
+			return false
+		}
+		code = code || means
+	}
+	return code
+}
+
+// knowsLastWord looks up the last word of a name that a number follows: "-claim" of "web-claim0".
+func (x *Index) knowsLastWord(name string) bool {
+	trimmed := strings.TrimRight(name, "0123456789")
+	i := strings.LastIndexByte(trimmed, '-')
+	return i >= 0 && len(trimmed) < len(name) && x.Mounts[trimmed[i:]]
 }
 
 func (m *mountOf) pathIn(index map[string]bool) bool {

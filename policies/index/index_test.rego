@@ -11,8 +11,11 @@ test_knows_mounts_by_path_folder_and_element if {
 	_known == {".war"} with data.catalog as {"code_endings": {"war": true}}
 }
 
-test_knows_mounts_by_the_words_of_names if {
-	_known == {"src"} with data.catalog as {"code_names": {"src": true}}
+test_knows_the_words_of_names if {
+	index.names == {"src": true, "my": false} with data.catalog as {
+		"code_names": {"src": true},
+		"filler_names": {"my": true, "src": true},
+	}
 }
 
 test_knows_mounts_by_what_works_in_the_volume if {
@@ -25,7 +28,7 @@ test_knows_mounts_by_what_works_in_the_volume if {
 }
 
 test_always_knows_programs_by_their_path_and_claims_of_kompose if {
-	_always == {"claim", "command:", "command:0", "hook:0", "workingDir:"}
+	_always == {"-claim", "command:", "command:0", "hook:0", "workingDir:"}
 }
 
 # What the index knows besides what it always knows.
