@@ -1,7 +1,9 @@
 package workload
 
 import (
+	"cmp"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -45,11 +47,16 @@ type commandFacts struct {
 // shells run the script that follows -c.
 var shells = map[string]bool{"sh": true, "bash": true, "ash": true, "dash": true, "zsh": true, "ksh": true}
 
-// wrappers run the command that follows them; the number is how many words of their own come
-// before it.
-var wrappers = map[string]int{
-	"exec": 0, "env": 0, "nohup": 0, "tini": 0, "tini-static": 0, "dumb-init": 0, "catatonit": 0, "nice": 0, "ionice": 0,
-	"time": 0, "command": 0, "sudo": 0, "eval": 0, "gosu": 1, "su-exec": 1, "timeout": 1, "busybox": 0, "setsid": 0, "stdbuf": 0,
+// wrapper is a program that runs the command that follows it.
+type wrapper struct {
+	own     int    // how many words of its own come before the command
+	options string // the letters of its options that take the next word
+}
+
+var wrappers = map[string]wrapper{
+	"exec": {0, "a"}, "env": {0, "uC"}, "nohup": {}, "tini": {0, "pe"}, "tini-static": {0, "pe"}, "dumb-init": {0, "r"}, "catatonit": {},
+	"nice": {0, "n"}, "ionice": {0, "cn"}, "time": {0, "fo"}, "command": {}, "sudo": {0, "ughpCrtU"}, "eval": {}, "gosu": {own: 1},
+	"su-exec": {own: 1}, "timeout": {1, "sk"}, "busybox": {}, "setsid": {}, "stdbuf": {0, "ioe"},
 }
 
 // writers put files somewhere.
@@ -66,17 +73,20 @@ type commandReader struct {
 	kind  string
 	field string
 	cwd   string
+	from  string // the folder before cwd, which cd - goes back to
 	facts commandFacts
 	depth int
 	// budget is how many bytes of script may still be parsed of the object.
 	budget *int
+	// variables are the container's, as far as the manifest tells their values.
+	variables variables
 }
 
 // readCommands reads everything that a container runs.
 func readCommands(c *container, field string, budget *int) commandFacts {
-	r := &commandReader{kind: ReferenceCommand, cwd: c.WorkingDir, budget: budget}
+	r := &commandReader{kind: ReferenceCommand, cwd: c.WorkingDir, budget: budget, variables: variables{container: c}}
 	argv := make([]string, 0, len(c.Command)+len(c.Args))
-	argv = append(append(argv, c.Command...), c.Args...)
+	argv = r.variables.expandAll(append(append(argv, c.Command...), c.Args...))
 	fields := func(i int) string {
 		if i < len(c.Command) {
 			return field + ".command[" + strconv.Itoa(i) + "]"
@@ -87,13 +97,10 @@ func readCommands(c *container, field string, budget *int) commandFacts {
 	if start := skipWrappers(argv); len(c.Command) == 0 && start < len(argv) {
 		r.unsureProgram(fields(start))
 	}
-	if hook := c.Lifecycle.PostStart; hook != nil && hook.Exec != nil {
-		r.facts.writes = true
-		r.kind, r.cwd = ReferenceHook, c.WorkingDir
-		r.argv(hook.Exec.Command, func(i int) string {
-			return field + ".lifecycle.postStart.exec.command[" + strconv.Itoa(i) + "]"
-		})
-	}
+	writes := r.facts.writes || c.Lifecycle.PostStart != nil && c.Lifecycle.PostStart.Exec != nil
+	r.hook(c.Lifecycle.PostStart, field+".lifecycle.postStart")
+	r.hook(c.Lifecycle.PreStop, field+".lifecycle.preStop")
+	r.facts.writes = writes // what runs at the end fills nothing
 	r.kind = ReferenceEnv
 	for i := range c.Env {
 		r.env(c.Env[i].Name, c.Env[i].Value, field+".env["+strconv.Itoa(i)+"].value")
@@ -104,6 +111,17 @@ func readCommands(c *container, field string, budget *int) commandFacts {
 		})
 	}
 	return r.facts
+}
+
+// hook reads what a container runs besides its program.
+func (r *commandReader) hook(h *hook, field string) {
+	if h == nil || h.Exec == nil {
+		return
+	}
+	r.kind, r.cwd = ReferenceHook, r.variables.container.WorkingDir
+	r.argv(r.variables.expandAll(slices.Clone(h.Exec.Command)), func(i int) string {
+		return field + ".exec.command[" + strconv.Itoa(i) + "]"
+	})
 }
 
 // unsureProgram takes back that the word at a field is the program: without a command, arguments
@@ -159,15 +177,18 @@ func (r *commandReader) argv(argv []string, fields func(int) string) {
 func skipWrappers(argv []string) int {
 	i := 0
 	for i < len(argv) {
-		own, ok := wrappers[path.Base(argv[i])]
+		known, ok := wrappers[path.Base(argv[i])]
 		if !ok {
 			return i
 		}
 		i++
 		for i < len(argv) && (strings.HasPrefix(argv[i], "-") || isAssignment(argv[i])) {
+			if len(argv[i]) == 2 && strings.Contains(known.options, argv[i][1:]) {
+				i++
+			}
 			i++
 		}
-		i += own
+		i += known.own
 	}
 	return i
 }
@@ -186,8 +207,11 @@ func scriptAfter(argv []string, start int, verb string) int {
 		switch option := argv[i]; {
 		case !strings.HasPrefix(option, "-") && !strings.HasPrefix(option, "+"):
 			return 0
-		case !strings.HasPrefix(option, "--") && strings.Contains(option, "c") && i+1 < len(argv):
+		case strings.HasPrefix(option, "--"):
+		case strings.Contains(option, "c") && i+1 < len(argv):
 			return i + 1
+		case strings.HasSuffix(option, "o") || strings.HasSuffix(option, "O"):
+			i++ // the option's name, as in -euo pipefail
 		}
 	}
 	return 0
@@ -208,11 +232,27 @@ func (r *commandReader) script(source string) {
 		return
 	}
 	r.depth++
-	defer func() { r.depth-- }()
+	defer func(cwd string) { r.depth, r.cwd = r.depth-1, cwd }(r.cwd)
+	r.walk(file)
+}
+
+// walk reads the commands of a script. What a subshell changes into is left with it.
+func (r *commandReader) walk(file *syntax.File) {
 	field := r.field
+	var back []string // for each node that is being read, the folder to go back to after it; empty for none
 	syntax.Walk(file, func(node syntax.Node) bool {
 		r.field = field
+		if node == nil {
+			if folder := back[len(back)-1]; folder != "" {
+				r.cwd = folder
+			}
+			back = back[:len(back)-1]
+			return true
+		}
+		back = append(back, "")
 		switch node := node.(type) {
+		case *syntax.Subshell, *syntax.CmdSubst, *syntax.ProcSubst:
+			back[len(back)-1] = cmp.Or(r.cwd, unknownFolder)
 		case *syntax.CallExpr:
 			r.call(node, field)
 		case *syntax.Redirect:
@@ -225,16 +265,31 @@ func (r *commandReader) script(source string) {
 func (r *commandReader) call(call *syntax.CallExpr, field string) {
 	argv := make([]string, len(call.Args))
 	for i, arg := range call.Args {
-		argv[i] = literal(arg)
+		argv[i] = r.literal(arg)
 	}
 	if len(argv) == 0 {
 		return
 	}
-	if argv[0] == "cd" && len(argv) > 1 {
-		r.cwd = r.resolve(argv[len(argv)-1])
+	if argv[0] == "cd" {
+		r.cd(argv)
 		return
 	}
 	r.argv(argv, func(int) string { return field })
+}
+
+// unknownFolder is a working directory that cannot be told.
+const unknownFolder = "?"
+
+func (r *commandReader) cd(argv []string) {
+	to := unknownFolder // the home
+	switch last := argv[len(argv)-1]; {
+	case len(argv) == 1:
+	case last == "-":
+		to = r.from
+	default:
+		to = r.resolve(last)
+	}
+	r.cwd, r.from = to, r.cwd
 }
 
 func (r *commandReader) redirect(redirect *syntax.Redirect) {
@@ -243,7 +298,7 @@ func (r *commandReader) redirect(redirect *syntax.Redirect) {
 		if redirect.Word == nil {
 			return
 		}
-		target := literal(redirect.Word)
+		target := r.literal(redirect.Word)
 		if strings.HasPrefix(target, "/dev/") || strings.HasPrefix(target, "/proc/") {
 			return
 		}
@@ -252,33 +307,44 @@ func (r *commandReader) redirect(redirect *syntax.Redirect) {
 	}
 }
 
-// literal is the text of a shell word up to its first expansion.
-func literal(w *syntax.Word) string {
+// literal is the text of a shell word up to its first expansion of something that the manifest does
+// not tell.
+func (r *commandReader) literal(w *syntax.Word) string {
 	var b strings.Builder
-	for _, part := range w.Parts {
-		if !writePart(&b, part) {
-			break
-		}
-	}
+	r.write(&b, w.Parts)
 	return b.String()
 }
 
-func writePart(b *strings.Builder, part syntax.WordPart) (whole bool) {
-	switch part := part.(type) {
-	case *syntax.Lit:
-		b.WriteString(part.Value)
-	case *syntax.SglQuoted:
-		b.WriteString(part.Value)
-	case *syntax.DblQuoted:
-		for _, inner := range part.Parts {
-			if !writePart(b, inner) {
+func (r *commandReader) write(b *strings.Builder, parts []syntax.WordPart) (whole bool) {
+	for _, part := range parts {
+		switch part := part.(type) {
+		case *syntax.Lit:
+			b.WriteString(part.Value)
+		case *syntax.SglQuoted:
+			b.WriteString(part.Value)
+		case *syntax.DblQuoted:
+			if !r.write(b, part.Parts) {
 				return false
 			}
+		case *syntax.ParamExp:
+			value := ""
+			if part.Param != nil && simple(part) {
+				value = r.variables.value(part.Param.Value)
+			}
+			if value == "" || b.Len()+len(value) > longestPath {
+				return false
+			}
+			b.WriteString(value)
+		default:
+			return false
 		}
-	default:
-		return false
 	}
 	return true
+}
+
+// simple reports whether an expansion is $NAME or ${NAME} and nothing else.
+func simple(p *syntax.ParamExp) bool {
+	return !p.Excl && !p.Length && !p.Width && p.Index == nil && p.Slice == nil && p.Repl == nil && p.Exp == nil && p.Names == 0
 }
 
 // paths adds what a word names: itself, or each element of a list such as a class path.

@@ -213,3 +213,54 @@ func withEnv(c container, name, value string) container {
 	}{name, value})
 	return c
 }
+
+func TestHooksAreRead(t *testing.T) {
+	t.Parallel()
+	run := func(command ...string) *hook {
+		var h hook
+		h.Exec = &struct {
+			Command []string `json:"command"`
+		}{command}
+		return &h
+	}
+	for name, tc := range map[string]struct {
+		start, stop *hook
+		want        []string
+		wantWrites  bool
+	}{
+		"what runs after the start may write first": {start: run("/data/start"), want: []string{"hook start  0 /data/start"}, wantWrites: true},
+		"what runs before the end fills nothing":    {stop: run("cp", "/data/a.b", "/c"), want: []string{"hook cp  1 /data/a.b", "hook cp  2 /c"}},
+		"a hook without a command is no program":    {start: &hook{}, stop: &hook{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			budget := allScripts
+			var c container
+			c.Lifecycle.PostStart, c.Lifecycle.PreStop = tc.start, tc.stop
+			got := readCommands(&c, "c", &budget)
+			if diff := cmp.Diff(tc.want, short(got.words)); diff != "" || got.writes != tc.wantWrites {
+				t.Errorf("writes = %v, words (-want +got):\n%s", got.writes, diff)
+			}
+		})
+	}
+}
+
+func TestVariablesThatNameEachOther(t *testing.T) {
+	t.Parallel()
+	c := withEnv(withEnv(container{}, "BASE", "/data"), "JAR", "$(BASE)/app.jar")
+	for range 1000 { // each is as long as all before it
+		c = withEnv(c, "GROW", "/"+strings.Repeat("$(GROW)", 100))
+	}
+	c = withEnv(c, "PASSWORD", "s3cret")
+	v := variables{container: &c}
+	for text, want := range map[string]string{
+		"$(JAR)": "/data/app.jar", "$(JAR) $(": "/data/app.jar $(", "a$": "a$", "$(BASE)$": "/data$", "$$(BASE)": "$(BASE)", "$()$(BASE)": "$()/data", "$(X)$(BASE)": "$(X)/data", "$(PASSWORD)": "$(PASSWORD)",
+	} {
+		if got := v.expand(text); got != want {
+			t.Errorf("expand(%q) = %q, want %q", text, got, want)
+		}
+	}
+	if long := strings.Repeat("$(GROW)", 1000); len(v.expand(long)) > 10*longestScript {
+		t.Errorf("%d bytes became %d", len(long), len(v.expand(long)))
+	}
+}

@@ -89,12 +89,15 @@ type container struct {
 		ReadOnly  bool   `json:"readOnly"`
 	} `json:"volumeMounts"`
 	Lifecycle struct {
-		PostStart *struct {
-			Exec *struct {
-				Command []string `json:"command"`
-			} `json:"exec"`
-		} `json:"postStart"`
+		PostStart *hook `json:"postStart"`
+		PreStop   *hook `json:"preStop"`
 	} `json:"lifecycle"`
+}
+
+type hook struct {
+	Exec *struct {
+		Command []string `json:"command"`
+	} `json:"exec"`
 }
 
 // volume keeps its source undecoded: what is in it depends on the source's type, and types that
