@@ -62,13 +62,14 @@ func (w *Workload) Components(tools ...string) []Component {
 
 // supply says what of a Pod comes from where.
 type supply struct {
-	feeds   map[int]bool   // containers, by index, whose image holds an application that another runs
-	served  map[int]bool   // containers, by index, that run an application from elsewhere in the Pod
-	volumes []*volumeFacts // the volumes that are an application by themselves
+	feeds   map[*containerFacts]bool // containers whose image holds an application that another runs
+	served  map[int]bool             // containers, by index, that run an application from elsewhere in the Pod
+	volumes []*volumeFacts           // the volumes that are an application by themselves
 }
 
 func (w *Workload) supply(tools []string) supply {
-	s := supply{feeds: make(map[int]bool), served: make(map[int]bool)}
+	s := supply{feeds: make(map[*containerFacts]bool), served: make(map[int]bool)}
+	seen := make(map[*volumeFacts]*feeders, len(w.volumes))
 	for i := range w.containers {
 		server := &w.containers[i]
 		if server.role != RoleMain {
@@ -76,31 +77,60 @@ func (w *Workload) supply(tools []string) supply {
 		}
 		for j := range server.mounts {
 			v := server.mounts[j].volume
-			if v.class == ClassDeclared || v.class == ClassImage {
-				s.served[i] = true
-				if !slices.Contains(s.volumes, v) {
+			f := seen[v]
+			if f == nil {
+				f = v.feeders(tools)
+				seen[v] = f
+				if v.class == ClassDeclared || v.class == ClassImage {
 					s.volumes = append(s.volumes, v)
 				}
 			}
-			for k := range w.containers {
-				if feeder := &w.containers[k]; feeder.feeds(server, v) && !slices.Contains(tools, feeder.image.Name) {
-					s.feeds[k], s.served[i] = true, true
-				}
+			if v.class == ClassDeclared || v.class == ClassImage || f.serve(server.Image, s.feeds) {
+				s.served[i] = true
 			}
 		}
 	}
 	return s
 }
 
-// feeds reports whether a container brings what its image holds to a server, through a volume.
-// A container of the server's own image prepares the server; it brings nothing.
-func (c *containerFacts) feeds(server *containerFacts, v *volumeFacts) bool {
-	return c.role != RoleMain && c.Image != server.Image && c.copiesOwnFiles(v)
+// feeders are the containers that bring what their image holds into a volume, by image.
+type feeders struct {
+	byImage map[string][]*containerFacts
+	served  map[string]bool // the images of the servers that were asked about
+}
+
+func (v *volumeFacts) feeders(tools []string) *feeders {
+	f := &feeders{byImage: make(map[string][]*containerFacts), served: make(map[string]bool)}
+	var last *containerFacts // a container's mounts stand together
+	for _, m := range v.mounts {
+		c := m.container
+		if c != last && c.role != RoleMain && c.copiesOwnFiles(v) && !slices.Contains(tools, c.image.Name) {
+			f.byImage[c.Image] = append(f.byImage[c.Image], c)
+		}
+		last = c
+	}
+	return f
+}
+
+// serve marks those that bring something to a server of an image, and reports whether any does. A
+// container of the server's own image prepares the server; it brings nothing.
+func (f *feeders) serve(image string, marked map[*containerFacts]bool) bool {
+	own := len(f.byImage[image])
+	// Servers of two images mark every container; those of one image mark the same ones.
+	if len(f.served) < 2 && !f.served[image] {
+		f.served[image] = true
+		for other, containers := range f.byImage {
+			for _, c := range containers {
+				marked[c] = marked[c] || other != image
+			}
+		}
+	}
+	return len(f.byImage) > 1 || len(f.byImage) == 1 && own == 0
 }
 
 func (s *supply) role(i int, c *containerFacts, first bool) string {
 	switch {
-	case s.feeds[i]:
+	case s.feeds[c]:
 		return RoleApplication
 	case c.role == RoleSidecar:
 		return RoleSidecar

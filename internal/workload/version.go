@@ -27,6 +27,9 @@ var (
 	date = regexp.MustCompile(`^\d{4}-?\d{2}-?\d{2}|^\d{6,}$`)
 )
 
+// longestName is Linux' NAME_MAX: a longer name names no file, and is not worth the search.
+const longestName = 255
+
 // extensions are the endings that follow a version in a file's name.
 var extensions = []string{
 	".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst", ".tgz", ".tar", ".zip", ".gz", ".war", ".jar", ".ear", ".whl", ".phar", ".git", ".7z", ".deb", ".rpm", ".apk",
@@ -59,6 +62,9 @@ func versionInName(name string) (stem, version string) {
 			name = stem
 			break
 		}
+	}
+	if len(name) > longestName {
+		return name, ""
 	}
 	if isHash(name) || date.MatchString(name) {
 		return "", name
@@ -101,7 +107,10 @@ func versionInPath(p, program string) string {
 		if version != "" && strings.Contains(strings.ToLower(stem), strings.ToLower(program)) {
 			return version
 		}
-		p = path.Dir(p)
+		if !path.IsAbs(p) {
+			return ""
+		}
+		p = parent(p)
 	}
 	return ""
 }

@@ -2,7 +2,6 @@ package workload
 
 import (
 	"net/url"
-	"path"
 	"slices"
 	"strings"
 
@@ -88,8 +87,8 @@ func (m *mountOf) pathIn(index map[string]bool) bool {
 	if e := ending(p); e != "" && index["."+e] {
 		return true
 	}
-	for ; p != "/"; p = path.Dir(p) {
-		if index[p] || index[path.Base(p)+"/"] {
+	for ; p != "/"; p = parent(p) {
+		if index[p] || index[p[strings.LastIndexByte(p, '/')+1:]+"/"] {
 			return true
 		}
 	}

@@ -46,6 +46,7 @@ type Workload struct {
 	Applications []Component `json:"applications,omitempty" jsonschema:"the components with the role application; present only where labels is"`
 
 	containers []containerFacts
+	byName     map[string]*containerFacts // nil until asked for
 	volumes    map[string]*volumeFacts
 }
 
