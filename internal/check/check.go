@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	"plainspec.dev/plainspec/api/config/v1alpha1"
 	"plainspec.dev/plainspec/internal/assemble"
 	"plainspec.dev/plainspec/internal/manifest"
@@ -142,15 +140,11 @@ func findings(d *manifest.Document, decision *validate.Decision) []Finding {
 // line.
 func undecided(d *manifest.Document, err error) manifest.Problem {
 	problem := manifest.Problem{Source: d.Source, Line: d.Line, Text: title(placeOf(d).Object) + ": " + err.Error()}
-	semantic := (*json.SemanticError)(nil)
-	if !errors.As(err, &semantic) {
+	mismatch := (*workload.MismatchError)(nil)
+	if !errors.As(err, &mismatch) {
 		return problem
 	}
-	var elements []string
-	for element := range semantic.JSONPointer.Tokens() {
-		elements = append(elements, element)
-	}
-	problem.Line = d.LineOfPointer(elements)
-	problem.Text = title(placeOf(d).Object) + ": " + fieldPath(elements) + " " + mismatch(semantic)
+	problem.Line = d.LineOfPointer(mismatch.Elements)
+	problem.Text = title(placeOf(d).Object) + ": " + mismatch.Error()
 	return problem
 }

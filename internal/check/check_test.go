@@ -111,20 +111,6 @@ func TestPrintable(t *testing.T) {
 	}
 }
 
-func TestFieldPath(t *testing.T) {
-	t.Parallel()
-	for want, elements := range map[string][]string{
-		"":                            nil,
-		"spec.containers[0].image":    {"spec", "containers", "0", "image"},
-		`metadata.labels["a.b/c"]`:    {"metadata", "labels", "a.b/c"},
-		`spec.volumes[1].csi["x[0]"]`: {"spec", "volumes", "1", "csi", "x[0]"},
-	} {
-		if got := fieldPath(elements); got != want {
-			t.Errorf("fieldPath(%q) = %q, want %q", elements, got, want)
-		}
-	}
-}
-
 func TestShortDigest(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{"v2": "v2", "sha256:0123456789abcdef": "sha256:0123456789ab…", "1:2": "1:2"} {

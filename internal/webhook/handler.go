@@ -16,6 +16,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"plainspec.dev/plainspec/internal/workload"
 )
 
 // MaxReview is the longest AdmissionReview that is read, in bytes: controller-runtime's bound
@@ -68,7 +70,7 @@ func readReview(w http.ResponseWriter, r *http.Request) (*admissionv1.AdmissionR
 	}
 	var review admissionv1.AdmissionReview
 	if err := jsonv2.Unmarshal(body, &review); err != nil {
-		return nil, http.StatusBadRequest, fmt.Errorf("decode AdmissionReview: %w", err)
+		return nil, http.StatusBadRequest, fmt.Errorf("decode AdmissionReview: %w", workload.InWords(err))
 	}
 	switch {
 	case review.APIVersion != admissionv1.SchemeGroupVersion.String() || review.Kind != "AdmissionReview":

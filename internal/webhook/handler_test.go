@@ -69,7 +69,7 @@ func TestAnswersOverHTTP(t *testing.T) {
 		},
 		"a member of another type": {
 			body: reviewOf(`,"operation":{}`), wantCode: 400,
-			want: failure("BadRequest", "400", `decode AdmissionReview: json: cannot unmarshal JSON object into Go v1.Operation within \"/request/operation\"`),
+			want: failure("BadRequest", "400", `decode AdmissionReview: request.operation is an object, must be a text`),
 		},
 		"nothing": {
 			body: ``, wantCode: 400, want: failure("BadRequest", "400", `decode AdmissionReview: jsontext: unexpected EOF`),

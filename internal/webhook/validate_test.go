@@ -199,7 +199,7 @@ plainspec_reviews_total{reason="",result="denied"} 1`,
 		},
 		"an object that cannot be read is refused to a person": {
 			request:     create("ann", `{"metadata":[]}`),
-			want:        admissionv1.AdmissionResponse{Result: &metav1.Status{Code: 500, Message: "Plainspec could not decide, retry: decode Pod: json: cannot unmarshal JSON array into Go workload.metadata within \"/metadata\""}},
+			want:        admissionv1.AdmissionResponse{Result: &metav1.Status{Code: 500, Message: "Plainspec could not decide, retry: decode Pod: metadata is a list, must be an object"}},
 			wantMetrics: `plainspec_reviews_undecided_total 1`,
 		},
 		"and admitted to a controller": {

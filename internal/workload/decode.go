@@ -155,11 +155,11 @@ type Object struct {
 }
 
 // Decode reads an object of a known kind from JSON. An error means that it cannot be judged:
-// a field that facts are made of has another type than Kubernetes gives it.
+// a field that facts are made of has another type than Kubernetes gives it (*MismatchError).
 func Decode(raw []byte, kind kinds.Kind) (*Object, error) {
 	o := &Object{kind: kind}
 	if err := json.Unmarshal(raw, &o.raw); err != nil {
-		return nil, fmt.Errorf("decode %s: %w", kind.Name, err)
+		return nil, fmt.Errorf("decode %s: %w", kind.Name, InWords(err))
 	}
 	return o, nil
 }

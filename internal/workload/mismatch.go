@@ -1,6 +1,7 @@
-package check
+package workload
 
 import (
+	"errors"
 	"reflect"
 	"strconv"
 	"strings"
@@ -8,6 +9,36 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
+
+// MismatchError says that a value has another type than Kubernetes gives it.
+type MismatchError struct {
+	// Elements are the member names and indexes that lead to the value.
+	Elements []string
+	// Problem says what it is and what it must be, such as "is a list, must be an object".
+	Problem string
+}
+
+// Error implements error.
+func (e *MismatchError) Error() string {
+	if len(e.Elements) == 0 {
+		return "it " + e.Problem
+	}
+	return fieldPath(e.Elements) + " " + e.Problem
+}
+
+// InWords returns a *MismatchError for what a JSON decoder found of another type, and any other
+// error as it is. The decoder words such errors now one way, now another, and names types of Go.
+func InWords(err error) error {
+	semantic := (*json.SemanticError)(nil)
+	if !errors.As(err, &semantic) {
+		return err
+	}
+	var elements []string
+	for element := range semantic.JSONPointer.Tokens() {
+		elements = append(elements, element)
+	}
+	return &MismatchError{Elements: elements, Problem: mismatch(semantic)}
+}
 
 // fieldPath writes the elements of a JSON pointer as Plainspec writes field paths.
 func fieldPath(elements []string) string {
@@ -34,7 +65,7 @@ func mismatch(err *json.SemanticError) string {
 		return "cannot be read: " + strings.ReplaceAll(err.Err.Error(), "\n", " ")
 	}
 	if !ok || err.GoType == nil {
-		return strings.ReplaceAll(err.Error(), "\n", " ")
+		return "cannot be read"
 	}
 	return "is " + is + ", must be " + typeName(err.GoType)
 }
