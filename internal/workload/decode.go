@@ -155,11 +155,15 @@ type Object struct {
 }
 
 // Decode reads an object of a known kind from JSON. An error means that it cannot be judged:
-// a field that facts are made of has another type than Kubernetes gives it (*MismatchError).
+// a field that facts are made of has another type than Kubernetes gives it (*MismatchError),
+// or there is more of them than is read (*TooHeavyError).
 func Decode(raw []byte, kind kinds.Kind) (*Object, error) {
 	o := &Object{kind: kind}
 	if err := json.Unmarshal(raw, &o.raw); err != nil {
 		return nil, fmt.Errorf("decode %s: %w", kind.Name, InWords(err))
+	}
+	if weight := o.weight(); weight > heaviest {
+		return nil, &TooHeavyError{Weight: weight}
 	}
 	return o, nil
 }
