@@ -16,7 +16,7 @@ import data.policies.lib.tags
 #   mode: deny
 #   weak_mode: warn
 #   message: >-
-#     volume "{{.Volume}}"{{with .Source}} ({{.}}){{end}} fetches {{.Value}}, and {{.Evidence}}
+#     volume "{{.Volume}}"{{with .Source}} ({{.}}){{end}} fetches {{.Value}}, which names no fixed version
 #   fix: >-
 #     name a version in the URL or reference, as in …/releases/download/v2/app.war or registry/app:2.0.1; for a repository,
 #     name a tag or a commit
@@ -26,7 +26,7 @@ findings contains finding if {
 	some finding in _finding
 }
 
-_finding contains {"volume": m.volume, "field": declared.field, "value": declared.value, "evidence": "that names no version"} if {
+_finding contains {"volume": m.volume, "field": declared.field, "value": declared.value, "evidence": _nothing(declared.kind)} if {
 	some m in input.workload.mounts.declared
 	some declared in m.declarations
 	declared.version == ""
@@ -41,7 +41,18 @@ _finding contains {"volume": m.volume, "field": declared.field, "value": declare
 	tags.newest(declared.version)
 }
 
-_finding contains {"volume": m.volume, "field": declared.field, "value": declared.value, "evidence": "that names something that moves", "weak": true} if {
+# A version of something else, as of the server's API, before what is the newest.
+_finding contains {"volume": m.volume, "field": declared.field, "value": declared.value, "evidence": sprintf("%s after %s always means the newest", [newest, declared.version])} if {
+	some m in input.workload.mounts.declared
+	some declared in m.declarations
+	declared.version != ""
+	some position, newest in declared.segments
+	tags.newest(newest)
+	_named(array.slice(declared.segments, 0, position), declared.version)
+	not _named(array.slice(declared.segments, position + 1, count(declared.segments)), declared.version)
+}
+
+_finding contains {"volume": m.volume, "field": declared.field, "value": declared.value, "evidence": "the URL names something that moves", "weak": true} if {
 	some m in input.workload.mounts.declared
 	some declared in m.declarations
 	declared.version == ""
@@ -54,11 +65,20 @@ _finding contains {"volume": m.volume, "field": declared.field, "value": declare
 	_may_move(declared.kind, declared.version, declared.precision)
 }
 
-_finding contains {"volume": m.volume, "field": declared.field, "value": declared.value, "evidence": "without a revision that is the newest commit", "weak": true} if {
+_finding contains {"volume": m.volume, "field": declared.field, "value": declared.value, "evidence": "without a revision it is the newest commit", "weak": true} if {
 	some m in input.workload.mounts.declared
 	some declared in m.declarations
 	declared.kind == "repository"
 	declared.version == ""
+}
+
+_nothing("url") := "the URL names no version"
+
+_nothing("image") := "the image has neither tag nor digest"
+
+_named(segments, version) if {
+	some segment in segments
+	contains(segment, version)
 }
 
 _moves(segments) if {

@@ -4,12 +4,12 @@ import data.policies.rules.version.driver_without_version
 
 test_finds_when_a_url_names_no_version if {
 	every segments in [[], ["app.war"], ["releases", "latest", "stable", "app.war"]] {
-		_found({"segments": segments}) == {_finding("that names no version")}
+		_found({"segments": segments}) == {_finding("the URL names no version")}
 	}
 }
 
 test_finds_when_an_image_names_no_version if {
-	_found({"kind": "image"}) == {_finding("that names no version")}
+	_found({"kind": "image"}) == {_finding("the image has neither tag nor digest")}
 }
 
 test_finds_when_the_version_is_the_newest if {
@@ -17,8 +17,17 @@ test_finds_when_the_version_is_the_newest if {
 	_found({"kind": "image", "version": "latest", "precision": "moving"}) == {_finding("latest always means the newest")}
 }
 
+test_finds_when_the_newest_follows_a_version_of_something_else if {
+	_found({"version": "v1", "precision": "floating", "segments": ["api", "v1", "latest", "app.war"]}) == {_finding("latest after v1 always means the newest")}
+}
+
+test_passes_when_the_version_follows_or_is_asked_for if {
+	_found({"version": "v2", "precision": "floating", "segments": ["api", "v2", "latest", "app-v2.war"]}) == set()
+	_found({"version": "1.2.3", "precision": "exact", "segments": ["latest", "app.war"]}) == set()
+}
+
 test_finds_weakly_when_a_url_names_a_branch if {
-	_found({"segments": ["raw", "main", "app.war"]}) == {_weak("that names something that moves")}
+	_found({"segments": ["raw", "main", "app.war"]}) == {_weak("the URL names something that moves")}
 }
 
 test_finds_weakly_when_the_version_moves if {
@@ -27,7 +36,7 @@ test_finds_weakly_when_the_version_moves if {
 }
 
 test_finds_weakly_when_a_repository_has_no_fixed_revision if {
-	_found({"kind": "repository"}) == {_weak("without a revision that is the newest commit")}
+	_found({"kind": "repository"}) == {_weak("without a revision it is the newest commit")}
 	_found({"kind": "repository", "version": "master", "precision": "moving"}) == {_weak("master moves")}
 	_found({"kind": "repository", "version": "latest", "precision": "moving"}) == {_weak("latest moves")}
 }
@@ -54,7 +63,7 @@ test_passes_when_nothing_is_declared if {
 test_finds_once_when_two_containers_mount_it if {
 	mount := {"volume": "war", "declarations": [_declaration({})]}
 	found := driver_without_version.findings with input as {"workload": {"mounts": {"declared": [mount, mount]}}}
-	found == {_finding("that names no version")}
+	found == {_finding("the URL names no version")}
 }
 
 _found(members) := findings if {
