@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"plainspec.dev/plainspec/internal/policy"
+	"plainspec.dev/plainspec/internal/redact"
 	"plainspec.dev/plainspec/internal/validate"
 )
 
@@ -100,8 +101,10 @@ func (v *Validator) undecided(ctx context.Context, req *admission.Request, err e
 		binding, err = undecided.Binding, undecided.Err
 	}
 	v.metrics.undecided.Inc()
+	// A built-in's error can quote the object.
+	err = errors.New(redact.Text(strings.ReplaceAll(err.Error(), "\n", " ")))
 	logf.FromContext(ctx).Error(err, "undecided", "binding", binding, "user", req.UserInfo.Username)
-	message := "Plainspec could not decide, retry: " + strings.ReplaceAll(err.Error(), "\n", " ")
+	message := "Plainspec could not decide, retry: " + err.Error()
 	if binding {
 		return admission.Errored(http.StatusInternalServerError, errors.New(message))
 	}

@@ -18,6 +18,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"plainspec.dev/plainspec/internal/policy"
@@ -360,5 +361,30 @@ func TestASecondValidatorNeedsARegistryOfItsOwn(t *testing.T) {
 	}
 	if _, err := webhook.NewValidator(options); err == nil || !strings.HasPrefix(err.Error(), "register metrics: ") {
 		t.Errorf("error %v, want one about the metrics", err)
+	}
+}
+
+// failing is a reviewer that cannot decide.
+type failing struct{ err error }
+
+func (f failing) Review(context.Context, validate.Request, time.Time) (validate.Decision, error) {
+	return validate.Decision{}, &validate.UndecidedError{Binding: true, Err: f.err}
+}
+
+func (failing) Binding(string) bool { return true }
+
+// TestWhatFailedIsToldWithoutSecrets holds that an error of a built-in, which can quote the object, is
+// redacted like any other text.
+func TestWhatFailedIsToldWithoutSecrets(t *testing.T) {
+	t.Parallel()
+	validator, _ := newValidator(t, failing{errors.New("to_number: parsing\n\"DB_PASSWORD=s3cret\"")})
+	var logged bytes.Buffer
+	ctx := logf.IntoContext(t.Context(), logr.FromSlogHandler(slog.NewTextHandler(&logged, nil)))
+	got := validator.Handle(ctx, create("ann", podOf("", "a"))).Result.Message
+	if want := `Plainspec could not decide, retry: to_number: parsing "DB_PASSWORD=…"`; got != want {
+		t.Errorf("message is %q, want %q", got, want)
+	}
+	if strings.Contains(logged.String(), "s3cret") {
+		t.Errorf("log has the secret: %s", logged.String())
 	}
 }
