@@ -40,17 +40,24 @@ type Options struct {
 	ExemptNamespaces []string
 	// Controllers are users who make children, besides Kubernetes' own controllers.
 	Controllers []string
+	// FailOpen lets roots pass, too, when there is no answer. It belongs to a server that only
+	// observes or warns: such a server must refuse nothing, not even by being overloaded or gone.
+	FailOpen bool
 }
 
-// Validating returns the validating configuration: one webhook for roots that fails closed, and
-// one for children that fails open.
+// Validating returns the validating configuration: one webhook for roots that fails closed (unless
+// FailOpen), and one for children that fails open.
 func Validating(o Options) *admissionregistrationv1.ValidatingWebhookConfiguration {
 	child := childExpression(append(kinds.Controllers(), o.Controllers...))
+	roots := admissionregistrationv1.Fail
+	if o.FailOpen {
+		roots = admissionregistrationv1.Ignore
+	}
 	return &admissionregistrationv1.ValidatingWebhookConfiguration{
 		TypeMeta:   metav1.TypeMeta{APIVersion: admissionregistrationv1.SchemeGroupVersion.String(), Kind: "ValidatingWebhookConfiguration"},
 		ObjectMeta: metav1.ObjectMeta{Name: Name, Labels: map[string]string{"app.kubernetes.io/name": "plainspec"}},
 		Webhooks: []admissionregistrationv1.ValidatingWebhook{
-			o.webhook(RootsWebhook, admissionregistrationv1.Fail, rootsTimeout, "!("+child+")"),
+			o.webhook(RootsWebhook, roots, rootsTimeout, "!("+child+")"),
 			o.webhook(ChildrenWebhook, admissionregistrationv1.Ignore, childrenTimeout, child),
 		},
 	}

@@ -50,6 +50,14 @@ func webhooks(t *testing.T, o registration.Options) (roots, children admissionre
 	return all[0], all[1]
 }
 
+func TestNothingFailsClosedWhereNothingIsRefused(t *testing.T) {
+	t.Parallel()
+	roots, children := webhooks(t, registration.Options{URL: "https://127.0.0.1:9443", FailOpen: true})
+	if *roots.FailurePolicy != admissionregistrationv1.Ignore || *children.FailurePolicy != admissionregistrationv1.Ignore {
+		t.Errorf("failure policies are %s for roots and %s for children", *roots.FailurePolicy, *children.FailurePolicy)
+	}
+}
+
 func TestOnlyRootsFailClosed(t *testing.T) {
 	t.Parallel()
 	roots, children := webhooks(t, registration.Options{URL: "https://127.0.0.1:9443"})
