@@ -18,8 +18,8 @@ const (
 	longestRead = 8 * longest
 )
 
-// secretName matches names of secrets.
-const secretName = `[\w.-]*(?:pass(?:w(?:or)?d|phrase)?|pwd|secret|token|(?:api|access|private)[-_]?key|credential|signature|sig)s?`
+// sensitive matches names of what must not leave.
+const sensitive = `[\w.-]*(?:pass(?:w(?:or)?d|phrase)?|pwd|secret|token|(?:api|access|private)[-_]?key|credential|signature|sig)s?`
 
 var (
 	// userinfo is user and password in a URL. The password may hold an @ or, if it is no port, a slash.
@@ -29,8 +29,8 @@ var (
 	// query is a URL's query, which holds signatures and tokens.
 	query = regexp.MustCompile(`(://[^\s?#"]+)\?[^\s"]*`)
 	// assignment is a secret that is given by name, as in password=…, option one as in --token ….
-	assignment = regexp.MustCompile(`(?i)(` + secretName + `\s*[=:]\s*)(?:"[^"]*"|'[^']*'|[^\s,;&"']+)`)
-	option     = regexp.MustCompile(`(?i)( --?` + secretName + `\s+)[^\s,;&"'-][^\s,;&"']*`)
+	assignment = regexp.MustCompile(`(?i)(` + sensitive + `\s*[=:]\s*)(?:"[^"]*"|'[^']*'|[^\s,;&"']+)`)
+	option     = regexp.MustCompile(`(?i)( --?` + sensitive + `\s+)[^\s,;&"'-][^\s,;&"']*`)
 )
 
 // Text returns s without credentials in URLs and without values that are given to a name such as

@@ -61,7 +61,7 @@ func (v *variables) expand(text string) string {
 	for rest := text; ; {
 		before, after, found := strings.Cut(rest, "$")
 		b.WriteString(before)
-		name, end, closed := "", "", false
+		var name, end string
 		switch {
 		case !found:
 			return b.String()
@@ -72,6 +72,7 @@ func (v *variables) expand(text string) string {
 			rest = after[1:]
 			continue
 		case strings.HasPrefix(after, "("):
+			var closed bool
 			if name, end, closed = strings.Cut(after[1:], ")"); !closed { // nor is any that follows
 				b.WriteString("$" + after)
 				return b.String()
