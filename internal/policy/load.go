@@ -97,6 +97,10 @@ func capabilities() *ast.Capabilities {
 
 func parse(files overlayFS, sources []string) (map[string]any, map[string]*ast.Module, error) {
 	result, err := loader.NewFileLoader().WithFS(files).WithProcessAnnotation(true).WithCapabilities(capabilities()).All(sources)
+	var problems loader.Errors
+	if errors.As(err, &problems) {
+		return nil, nil, joined(problems)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -139,9 +143,18 @@ func compile(files overlayFS, modules map[string]*ast.Module) (*ast.Compiler, er
 		WithUseTypeCheckAnnotations(true)
 	compiler.Compile(modules)
 	if compiler.Failed() {
-		return nil, compiler.Errors
+		return nil, joined(compiler.Errors)
 	}
 	return compiler, nil
+}
+
+// joined is a list of problems, one below the other; OPA's own lists begin with their number.
+func joined[E error](problems []E) error {
+	all := make([]error, len(problems))
+	for i, problem := range problems {
+		all[i] = problem
+	}
+	return errors.Join(all...)
 }
 
 // discover finds the rules of a compiled set and checks what each promises.
