@@ -42,3 +42,15 @@ func TestImagesAreRememberedWithinBounds(t *testing.T) {
 		t.Errorf("%d references remembered, want 1: the overlong one must not be", got)
 	}
 }
+
+func TestALongValueIsNoReference(t *testing.T) {
+	t.Parallel()
+	long := "a:" + strings.Repeat("1", 3<<20)
+	if got := newImageParser().parse(long); got.Error != "it is longer than any image reference" {
+		t.Errorf("error is %q", got.Error)
+	}
+	digest := "registry.example.com/a:1.2.3@sha512:" + strings.Repeat("0a", 64)
+	if got := newImageParser().parse(digest); got.Error != "" || got.Precision != PrecisionDigest {
+		t.Errorf("%s gives %+v", digest, got)
+	}
+}
