@@ -9,9 +9,14 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
+
+	"sigs.k8s.io/yaml"
 
 	"plainspec.dev/plainspec/api/config/v1alpha1"
+	"plainspec.dev/plainspec/internal/assemble"
 	"plainspec.dev/plainspec/internal/policy"
+	"plainspec.dev/plainspec/internal/validate"
 	"plainspec.dev/plainspec/policies"
 )
 
@@ -107,6 +112,35 @@ func TestLinksLead(t *testing.T) {
 					t.Errorf("%s links to %s: %v", name, target, err)
 				}
 			}
+		}
+	}
+}
+
+// The refusal that README.md shows is the one that is given, but for its id and revision.
+func TestREADMEShowsTheRefusal(t *testing.T) {
+	t.Parallel()
+	reviewer, err := assemble.Reviewer(t.Context(), assemble.Options{Config: &v1alpha1.Configuration{Enforcement: v1alpha1.EnforcementEnforce}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := os.ReadFile(filepath.Join(root, "examples", "02-volume-hidden-version.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	object, err := yaml.YAMLToJSON(manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	decision, err := reviewer.Review(t.Context(), validate.Request{
+		Operation: validate.Create, Kind: "Pod", Namespace: "default", Name: "javaweb-2", Object: object,
+	}, time.Time{})
+	if err != nil || decision.Allowed() {
+		t.Fatalf("allowed: %v, error: %v", decision.Allowed(), err)
+	}
+	shown := documents(t)["README.md"]
+	for line := range strings.Lines(decision.Message()) {
+		if line = strings.TrimSpace(line); !strings.HasPrefix(line, "rejection ") && !strings.Contains(shown, line) {
+			t.Errorf("README.md does not show %q", line)
 		}
 	}
 }

@@ -63,7 +63,8 @@ func startEnvironment(progress io.Writer) (_ *environment, err error) {
 	e := &environment{}
 	defer func() {
 		if err != nil {
-			tried := e.assets != (cluster.Assets{}) // then the error may point to logs
+			// The error may point to logs, unless somebody ended the start.
+			tried := e.assets != (cluster.Assets{}) && ctx.Err() == nil
 			err = errors.Join(err, e.stop(tried))
 		}
 	}()
