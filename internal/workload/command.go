@@ -105,7 +105,8 @@ func readCommands(c *container, field string, budget *int) commandFacts {
 	for i := range c.Env {
 		r.env(c.Env[i].Name, c.Env[i].Value, field+".env["+strconv.Itoa(i)+"].value")
 	}
-	if len(c.Command) == 0 && path.IsAbs(c.WorkingDir) {
+	own := len(c.Command) == 0 && (len(c.Args) == 0 || strings.HasPrefix(c.Args[0], "-"))
+	if own && path.IsAbs(c.WorkingDir) { // else the first argument may be the program
 		r.facts.words = append(r.facts.words, word{
 			kind: ReferenceWorkingDir, field: field + ".workingDir", path: path.Clean(c.WorkingDir),
 		})
@@ -270,8 +271,12 @@ func (r *commandReader) call(call *syntax.CallExpr, field string) {
 	if len(argv) == 0 {
 		return
 	}
-	if argv[0] == "cd" {
+	switch argv[0] {
+	case "cd", "pushd":
 		r.cd(argv)
+		return
+	case "popd":
+		r.cd([]string{"cd", "-"})
 		return
 	}
 	r.argv(argv, func(int) string { return field })
