@@ -111,13 +111,17 @@ func (v *Validator) undecided(ctx context.Context, req *admission.Request, err e
 	return admission.Allowed("").WithWarnings("Plainspec could not judge this object, and admitted it")
 }
 
+// mostCauses bounds the answer: an object of 3 MiB can have ten thousand findings, each of which
+// would take as much room as its container. The message says how many there are.
+const mostCauses = 100
+
 // denied is the refusal of a request, readable by people (message) and by programs (causes).
 func denied(d *validate.Decision) admission.Response {
 	response := admission.Denied(d.Message())
 	response.Warnings = d.Warnings()
 	response.Result.Details = &metav1.StatusDetails{Name: d.Request.Name, Group: d.Request.Group, Kind: d.Request.Kind}
 	for i := range d.Judgements {
-		if j := &d.Judgements[i]; j.Mode == policy.ModeDeny {
+		if j := &d.Judgements[i]; j.Mode == policy.ModeDeny && len(response.Result.Details.Causes) < mostCauses {
 			response.Result.Details.Causes = append(response.Result.Details.Causes, metav1.StatusCause{
 				Type: metav1.CauseType(j.Code), Message: j.Text, Field: j.Field,
 			})

@@ -388,3 +388,16 @@ func TestWhatFailedIsToldWithoutSecrets(t *testing.T) {
 		t.Errorf("log has the secret: %s", logged.String())
 	}
 }
+
+func TestARefusalHasABoundedNumberOfCauses(t *testing.T) {
+	t.Parallel()
+	validator, _ := newValidator(t, reviewer(t, validate.Enforce))
+	images := make([]string, 150)
+	for i := range images {
+		images[i] = fmt.Sprintf("denied%d", i)
+	}
+	got := validator.Handle(t.Context(), create("ann", podOf("", images...))).Result
+	if len(got.Details.Causes) != 100 || !strings.Contains(got.Message, "(and 149 more)") {
+		t.Errorf("%d causes, message %q", len(got.Details.Causes), got.Message)
+	}
+}
