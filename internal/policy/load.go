@@ -97,8 +97,7 @@ func capabilities() *ast.Capabilities {
 
 func parse(files overlayFS, sources []string) (map[string]any, map[string]*ast.Module, error) {
 	result, err := loader.NewFileLoader().WithFS(files).WithProcessAnnotation(true).WithCapabilities(capabilities()).All(sources)
-	var problems loader.Errors
-	if errors.As(err, &problems) {
+	if problems, ok := errors.AsType[loader.Errors](err); ok {
 		return nil, nil, joined(problems)
 	}
 	if err != nil {
