@@ -12,6 +12,7 @@ import (
 	"net/http"
 
 	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-logr/logr"
 	admissionv1 "k8s.io/api/admission/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
@@ -32,7 +33,11 @@ type Handler struct{ webhook *admission.Webhook }
 
 // NewHandler returns a Handler for h.
 func NewHandler(h admission.Handler) *Handler {
-	return &Handler{webhook: &admission.Webhook{Handler: h}}
+	return &Handler{webhook: &admission.Webhook{
+		Handler: h,
+		// Values are added where something is logged: most reviews log nothing.
+		LogConstructor: func(base logr.Logger, _ *admission.Request) logr.Logger { return base },
+	}}
 }
 
 // ServeHTTP answers a review with HTTP 200 and an AdmissionReview. What is no readable review is

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
@@ -66,17 +67,28 @@ func (v *Validator) Handle(ctx context.Context, req admission.Request) admission
 		return v.undecided(ctx, &req, err)
 	}
 	v.metrics.count(&decision)
-	log := logf.FromContext(ctx)
 	if decision.Skipped != validate.SkipNone {
-		log.V(1).Info("skipped", "reason", decision.Skipped)
+		logDebug(ctx, &req, "skipped", "reason", decision.Skipped)
 		return admission.Allowed("")
 	}
 	if !decision.Allowed() {
-		log.Info("denied", "id", decision.ID, "codes", decision.Codes(policy.ModeDeny), "user", req.UserInfo.Username, "revision", decision.Revision, "dryRun", decision.Request.DryRun)
+		logger(ctx, &req).Info("denied", "id", decision.ID, "codes", decision.Codes(policy.ModeDeny), "revision", decision.Revision, "dryRun", decision.Request.DryRun)
 		return withAnnotations(denied(&decision), &decision)
 	}
-	log.V(1).Info("admitted", "warn", decision.Codes(policy.ModeWarn), "audit", decision.Codes(policy.ModeAudit), "revision", decision.Revision)
+	logDebug(ctx, &req, "admitted", "findings", len(decision.Judgements), "revision", decision.Revision)
 	return withAnnotations(admission.Allowed("").WithWarnings(decision.Warnings()...), &decision)
+}
+
+// logger is the context's logger with what says which request is meant.
+func logger(ctx context.Context, req *admission.Request) logr.Logger {
+	return admission.DefaultLogConstructor(logf.FromContext(ctx), req)
+}
+
+// logDebug logs for developers, and costs nothing while nobody wants it.
+func logDebug(ctx context.Context, req *admission.Request, message string, keysAndValues ...any) {
+	if logf.FromContext(ctx).V(1).Enabled() {
+		logger(ctx, req).V(1).Info(message, keysAndValues...)
+	}
 }
 
 // review calls the reviewer, and makes a panic an error like any other: controller-runtime would
@@ -84,7 +96,7 @@ func (v *Validator) Handle(ctx context.Context, req admission.Request) admission
 func (v *Validator) review(ctx context.Context, req *admission.Request) (decision validate.Decision, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			logf.FromContext(ctx).Error(fmt.Errorf("%v", cause), "panic in review", "stack", string(debug.Stack()))
+			logger(ctx, req).Error(fmt.Errorf("%v", cause), "panic in review", "stack", string(debug.Stack()))
 			err = &validate.UndecidedError{Binding: v.reviewer.Binding(req.UserInfo.Username), Err: errors.New("internal error")}
 		}
 	}()
@@ -103,7 +115,7 @@ func (v *Validator) undecided(ctx context.Context, req *admission.Request, err e
 	v.metrics.undecided.Inc()
 	// A built-in's error can quote the object.
 	err = errors.New(redact.Text(strings.ReplaceAll(err.Error(), "\n", " ")))
-	logf.FromContext(ctx).Error(err, "undecided", "binding", binding, "user", req.UserInfo.Username)
+	logger(ctx, req).Error(err, "undecided", "binding", binding)
 	message := "Plainspec could not decide, retry: " + err.Error()
 	if binding {
 		return admission.Errored(http.StatusInternalServerError, errors.New(message))

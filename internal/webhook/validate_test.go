@@ -312,7 +312,7 @@ func TestAPanicRefusesPeopleAndNoController(t *testing.T) {
 			if diff := cmp.Diff(tc.wantWarnings, got.Warnings); diff != "" {
 				t.Errorf("warnings mismatch (-want +got):\n%s", diff)
 			}
-			for _, want := range []string{`"msg":"panic in review","err":"a bug"`, "validate_test.go", `"msg":"undecided"`} {
+			for _, want := range []string{`"msg":"panic in review"`, `"err":"a bug"`, `"namespace":"web"`, "validate_test.go", `"msg":"undecided"`} {
 				if !strings.Contains(log.String(), want) {
 					t.Errorf("the log has no %q: %s", want, &log)
 				}
