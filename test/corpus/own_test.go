@@ -79,7 +79,7 @@ func TestOwnCases(t *testing.T) {
 		"a socket of the node":                               {`image: 'traefik:v3.0.0'`, "/var/run/docker.sock", `hostPath: {path: /var/run/docker.sock}`, "pass"},
 		"a script makes what it runs":                        {`image: 'python:3.12.1', command: [sh, -c, 'python -m venv /venv && /venv/bin/python app.py']`, "/venv", `emptyDir: {}`, "pass"},
 		"a cache is empty at start":                          {`image: 'nginx:1.27.3'`, "/var/cache/nginx", `emptyDir: {}`, "pass"},
-		"the program is in an empty volume":                  {`image: 'shop:1.0.0', command: [/work/run]`, "/work", `emptyDir: {}`, "deny"},
+		"the program is in an empty volume":                  {`image: 'shop:1.0.0', command: [/job/run]`, "/job", `emptyDir: {}`, "deny"},
 		"a stock server's folder is empty":                   {`image: 'nginx:1.27.3'`, "/usr/share/nginx/html", `emptyDir: {}`, "deny"},
 		"an image may fill its own folder":                   {`image: 'bitnami/tomcat:10.1.2'`, "/opt/bitnami/tomcat/webapps", `emptyDir: {}`, "warn"},
 		"an image that fills its own folder":                 {`image: 'bitnami/wordpress:6.4.3'`, "/opt/bitnami/wordpress", `emptyDir: {}`, "pass"},

@@ -3,19 +3,19 @@ package policies.rules.version.unfilled_volume_test
 import data.policies.rules.version.unfilled_volume
 
 test_finds_when_the_program_is_in_an_empty_volume if {
-	reference := _command({"path": "/work/run"})
-	_found({"references": [reference]}) == {_finding("spec.containers[0].command[0] runs /work/run")}
+	reference := _command({"path": "/job/run"})
+	_found({"references": [reference]}) == {_finding("spec.containers[0].command[0] runs /job/run")}
 }
 
 test_finds_when_the_file_of_an_interpreter_is_in_an_empty_volume if {
-	reference := _command({"field": "spec.containers[0].command[1]", "verb": "python", "position": 1, "path": "/work/app.py"})
-	_found({"references": [reference]}) == {_finding("spec.containers[0].command[1] runs /work/app.py")}
+	reference := _command({"field": "spec.containers[0].command[1]", "verb": "python", "position": 1, "path": "/job/app.py"})
+	_found({"references": [reference]}) == {_finding("spec.containers[0].command[1] runs /job/app.py")}
 }
 
 test_passes_when_a_script_could_write_it_before if {
 	every reference in [
 		_command({"field": "spec.containers[0].command[2]", "path": "/venv/bin/python"}),
-		_command({"field": "spec.containers[0].args[0]", "path": "/work/run"}),
+		_command({"field": "spec.containers[0].args[0]", "path": "/job/run"}),
 		_command({"field": "spec.containers[0].command[1]", "verb": "nginx", "position": 1}),
 		_command({"field": "spec.containers[0].command[2]", "verb": "python", "position": 1}),
 		_command({"write": true}),
@@ -69,7 +69,7 @@ test_passes_when_the_empty_volume_is_a_place_to_work if {
 }
 
 test_passes_when_another_container_than_the_main_one_mounts_it if {
-	_found({"role": "ephemeral", "references": [_command({"path": "/work/run"})]}) == set()
+	_found({"role": "ephemeral", "references": [_command({"path": "/job/run"})]}) == set()
 	_found({"role": "init", "path": "/usr/share/nginx/html", "image": "nginx", "repository": "library/nginx"}) == set()
 }
 
@@ -86,13 +86,13 @@ _finding(evidence) := {
 	"container": "app",
 	"volume": "work",
 	"field": "spec.containers[0].volumeMounts[0]",
-	"value": "/work",
+	"value": "/job",
 	"evidence": evidence,
 }
 
 _mount(members) := object.union(
 	{
-		"container": "app", "role": "main", "image": "shop", "repository": "team/shop", "path": "/work", "above": [], "segments": ["work"],
+		"container": "app", "role": "main", "image": "shop", "repository": "team/shop", "path": "/job", "above": [], "segments": ["job"],
 		"field": "spec.containers[0].volumeMounts[0]", "volume": "work", "type": "emptyDir", "source": "emptyDir", "target": "",
 		"subPath": "", "readOnly": false, "references": [], "declarations": [],
 	},
@@ -100,6 +100,6 @@ _mount(members) := object.union(
 )
 
 _command(members) := object.union(
-	{"kind": "command", "field": "spec.containers[0].command[0]", "path": "/work/x", "verb": "x", "flag": "", "position": 0, "write": false},
+	{"kind": "command", "field": "spec.containers[0].command[0]", "path": "/job/x", "verb": "x", "flag": "", "position": 0, "write": false},
 	members,
 )
