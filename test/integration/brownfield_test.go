@@ -40,21 +40,7 @@ func TestAClusterThatViolatesEveryRuleGoesOnUnderEnforcement(t *testing.T) {
 	k.heals(codes)
 	k.becomes("True", "{.status.conditions[?(@.type=='Ready')].status}", "pod/pod")
 
-	s, err := shared.newServer(t.Context(), serverOptions{name: "brownfield"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := s.start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.register(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	ownServer(t, serverOptions{name: "brownfield"})
 	firedBefore := k.get("{.items[*].metadata.uid}", "jobs", "-l", "app=cronjob")
 
 	// In this order: each step starts from what the one before left.
