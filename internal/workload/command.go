@@ -150,8 +150,8 @@ func (r *commandReader) argv(argv []string, fields func(int) string) {
 	if writers[verb] {
 		r.facts.writes = true
 	}
-	if r.kind == ReferenceCommand && path.IsAbs(r.cwd) {
-		r.facts.words = append(r.facts.words, word{kind: ReferenceWorkingDir, field: fields(start), path: path.Clean(r.cwd), verb: verb})
+	if dir := r.runsIn(argv[start:]); r.kind == ReferenceCommand && path.IsAbs(dir) {
+		r.facts.words = append(r.facts.words, word{kind: ReferenceWorkingDir, field: fields(start), path: path.Clean(dir), verb: verb})
 	}
 	position := 0
 	flag := ""
@@ -172,6 +172,27 @@ func (r *commandReader) argv(argv []string, fields func(int) string) {
 		position++
 		flag = ""
 	}
+}
+
+// changesDir are the options by which programs are told another working directory: npm, make, git,
+// yarn, pnpm, gunicorn, uwsgi.
+var changesDir = map[string]bool{"--prefix": true, "-C": true, "--cwd": true, "--dir": true, "--directory": true, "--chdir": true}
+
+// runsIn is the folder in which a program works.
+func (r *commandReader) runsIn(argv []string) string {
+	for i, option := range argv {
+		name, value, assigned := strings.Cut(option, "=")
+		if !changesDir[name] {
+			continue
+		}
+		if !assigned && i+1 < len(argv) {
+			value = argv[i+1]
+		}
+		if dir := r.resolve(value); dir != "" {
+			return dir
+		}
+	}
+	return r.cwd
 }
 
 // skipWrappers returns the index of the first word that is not env, exec, tini and the like.

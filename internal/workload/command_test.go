@@ -84,6 +84,15 @@ func TestReadCommands(t *testing.T) {
 			container: container{Args: []string{"server", "--root=/srv/www"}},
 			want:      []string{"server --root 1 /srv/www"},
 		},
+		"a program that is told another folder": {
+			container:  container{Command: []string{"npm", "--prefix", "/srv/shop", "start"}, WorkingDir: "/data"},
+			want:       []string{"workingDir npm  0 /srv/shop", "npm --prefix 1 /srv/shop"},
+			wantWrites: true,
+		},
+		"a program that is told another folder in one word": {
+			container: container{Command: []string{"gunicorn", "--chdir=app", "main:app"}, WorkingDir: "/code"},
+			want:      []string{"workingDir gunicorn  0 /code/app"},
+		},
 		"a class path is a list": {
 			container: container{Command: []string{"java", "-cp", "/app/lib:/app/classes", "Main"}},
 			want:      []string{"java -cp 1 /app/lib", "java -cp 1 /app/classes"},

@@ -76,6 +76,8 @@ func TestOwnCases(t *testing.T) {
 		"an agent reads the node":                            {`image: 'prom/node-exporter:v1.7.0'`, "/host/root", `hostPath: {path: /}`, "pass"},
 		"an agent reads the sources of the node's kernel":    {`image: 'agent:1.0.0'`, "/usr/src", `hostPath: {path: /usr/src}`, "pass"},
 		"an agent runs a program of the node":                {`image: 'agent:1.0.0', command: [/opt/cni/bin/install]`, "/opt/cni/bin", `hostPath: {path: /opt/cni/bin}`, "pass"},
+		"a program of the image, told where it is":           {`image: 'node:20.11.1', command: [npm, --prefix, /app, start], workingDir: /jobs`, "/jobs", ``, "pass"},
+		"the same program, told nothing":                     {`image: 'node:20.11.1', command: [npm, start], workingDir: /jobs`, "/jobs", ``, "deny"},
 		"a socket of the node":                               {`image: 'traefik:v3.0.0'`, "/var/run/docker.sock", `hostPath: {path: /var/run/docker.sock}`, "pass"},
 		"a script makes what it runs":                        {`image: 'python:3.12.1', command: [sh, -c, 'python -m venv /venv && /venv/bin/python app.py']`, "/venv", `emptyDir: {}`, "pass"},
 		"a cache is empty at start":                          {`image: 'nginx:1.27.3'`, "/var/cache/nginx", `emptyDir: {}`, "pass"},
