@@ -5,9 +5,9 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"plainspec.dev/plainspec/internal/manifest"
+	"plainspec.dev/plainspec/internal/redact"
 )
 
 // colors are the terminal's codes for modes.
@@ -37,24 +37,7 @@ func title(o ObjectName) string {
 
 // printable escapes what would move a terminal's cursor or forge a line of a CI log: manifests may
 // come from strangers.
-func printable(s string) string {
-	s = strings.ToValidUTF8(s, "\uFFFD")
-	if strings.IndexFunc(s, unprintable) < 0 {
-		return s
-	}
-	var b strings.Builder
-	for _, r := range s {
-		if unprintable(r) {
-			quoted := strconv.QuoteRuneToASCII(r)
-			b.WriteString(quoted[1 : len(quoted)-1])
-		} else {
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
-
-func unprintable(r rune) bool { return !unicode.IsPrint(r) }
+func printable(s string) string { return redact.Visible(strings.ToValidUTF8(s, "\uFFFD")) }
 
 // at is a place as editors and CI systems link it.
 func at(source string, line int) string {

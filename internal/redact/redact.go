@@ -36,7 +36,7 @@ var (
 // Text returns s without credentials in URLs and without values that are given to a name such as
 // password, on one line of printable characters. It shortens what is longer than 512 bytes.
 func Text(s string) string {
-	s = visible(cut(s, longestRead))
+	s = Visible(cut(s, longestRead))
 	if strings.Contains(s, "://") {
 		s = query.ReplaceAllString(s, "$1")
 		s = userinfo.ReplaceAllString(s, "$1")
@@ -69,9 +69,9 @@ func cut(s string, most int) string {
 	return s[:most] + "…"
 }
 
-// visible writes what is not printable as Go does, so that a value can neither forge a line of a
-// message nor command a terminal.
-func visible(s string) string {
+// Visible returns s with what is not printable written as Go writes it, so that a value can neither
+// forge a line of a message nor command a terminal.
+func Visible(s string) string {
 	if !strings.ContainsFunc(s, hidden) && utf8.ValidString(s) {
 		return s
 	}
