@@ -93,10 +93,11 @@ type Options struct {
 
 // Reviewer judges requests under one policy set. It is immutable and safe for concurrent use.
 type Reviewer struct {
-	options Options
-	reader  *workload.Reader
-	want    workload.Groups
-	object  bool // a policy refers to input.object
+	options     Options
+	controllers map[string]bool // Kubernetes' own and those of the options
+	reader      *workload.Reader
+	want        workload.Groups
+	object      bool // a policy refers to input.object
 }
 
 // New returns a Reviewer. It is an error to override the mode of a rule that the set does not have.
@@ -110,7 +111,13 @@ func New(o Options) (*Reviewer, error) {
 			return nil, fmt.Errorf("rules[%q]: no such rule, known are %q", code, codes)
 		}
 	}
-	return &Reviewer{options: o, reader: workload.NewReader(), want: wanted(o.Set), object: o.Set.Reads("object")}, nil
+	controllers := make(map[string]bool)
+	for _, user := range slices.Concat(kinds.Controllers(), o.Controllers) {
+		controllers[user] = true
+	}
+	return &Reviewer{
+		options: o, controllers: controllers, reader: workload.NewReader(), want: wanted(o.Set), object: o.Set.Reads("object"),
+	}, nil
 }
 
 // Set is the policy set that the Reviewer judges by.
@@ -195,7 +202,7 @@ func inScope(req *Request) (kinds.Kind, Skip) {
 // Binding reports whether a finding can deny a request of this user, as far as the user alone
 // tells: not while Plainspec only observes or warns, and not for workload controllers.
 func (r *Reviewer) Binding(user string) bool {
-	return r.options.Enforcement == Enforce && !slices.Contains(r.options.Controllers, user) && !slices.Contains(kinds.Controllers(), user)
+	return r.options.Enforcement == Enforce && !r.controllers[user]
 }
 
 // makesChildren reports whether a user is the controller of an owner: an ownerReference alone

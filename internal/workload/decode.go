@@ -24,7 +24,7 @@ type object struct {
 type metadata struct {
 	Name            string            `json:"name"`
 	GenerateName    string            `json:"generateName"`
-	Namespace       string            `json:"namespace"`
+	Namespace       string            `json:"namespace"` // held to be a text; the request says which
 	Labels          map[string]string `json:"labels"`
 	Annotations     map[string]string `json:"annotations"`
 	OwnerReferences []ownerReference  `json:"ownerReferences"`
@@ -177,9 +177,6 @@ func (o *Object) Name() string {
 	return o.raw.Metadata.Name
 }
 
-// Namespace is the namespace that the manifest names, empty if none.
-func (o *Object) Namespace() string { return o.raw.Metadata.Namespace }
-
 // Owner is the object that controls another.
 type Owner struct{ Group, Kind, Name, UID string }
 
@@ -246,15 +243,13 @@ func SameTemplate(raw, old []byte, kind kinds.Kind) (bool, error) {
 }
 
 func rawTemplate(raw []byte, kind kinds.Kind) (jsontext.Value, error) {
-	pointer := map[kinds.Template]jsontext.Pointer{
-		kinds.TemplateSelf: "/spec",
-		kinds.TemplateTop:  "/template",
-		kinds.TemplateSpec: "/spec/template",
-		kinds.TemplateJob:  "/spec/jobTemplate/spec/template",
-	}[kind.Template]
+	where := string(kind.Template)
+	if kind.Template == kinds.TemplateSelf {
+		where = kind.Template.SpecPath()
+	}
 	dec := jsontext.NewDecoder(bytes.NewReader(raw))
-	for token := range pointer.Tokens() {
-		found, err := seek(dec, token)
+	for name := range strings.SplitSeq(where, ".") {
+		found, err := seek(dec, name)
 		if err != nil || !found {
 			return nil, err
 		}

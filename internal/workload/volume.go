@@ -111,8 +111,8 @@ func (m *mountOf) useIn(index map[string]bool) bool {
 // claimTemplate is the type of volumes that a StatefulSet's volumeClaimTemplates make.
 const claimTemplate = "volumeClaimTemplate"
 
-// sources maps each volume source that says its class by its type alone. What is in neither this
-// table nor driverSources is opaque: a source that a later Kubernetes adds, too.
+// sources maps each volume source that says its class by its type alone. Of others readVolume asks
+// what they hold; what it does not know is opaque: a source that a later Kubernetes adds, too.
 var sources = map[string]string{
 	"emptyDir":    ClassScratch, // or filled, once the Pod's writers are known
 	"":            ClassScratch, // the API server makes it an emptyDir
