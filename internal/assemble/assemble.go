@@ -10,6 +10,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/util"
 
 	"plainspec.dev/plainspec/api/config/v1alpha1"
+	"plainspec.dev/plainspec/internal/mutate"
 	"plainspec.dev/plainspec/internal/policy"
 	"plainspec.dev/plainspec/internal/validate"
 	"plainspec.dev/plainspec/policies"
@@ -41,8 +42,15 @@ func Reviewer(ctx context.Context, o Options) (*validate.Reviewer, error) {
 	for _, controller := range config.Controllers {
 		controllers = append(controllers, controller.User)
 	}
+	completer, err := mutate.New(mutate.Options{
+		Completion: config.Completion, Servers: set.Texts("catalog", "images"), Tools: set.Names("catalog", "tools"),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("apply configuration %s: %w", o.ConfigFile, err)
+	}
 	reviewer, err := validate.New(validate.Options{
 		Set: set, Enforcement: validate.Enforcement(config.Enforcement), Modes: modes, Controllers: controllers, Contact: config.Contact,
+		Completer: completer,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("apply configuration %s: %w", o.ConfigFile, err)

@@ -23,6 +23,10 @@ func (t Template) SpecPath() string { return t.join("spec") }
 // LabelsPath is the field path of the Pod's labels, such as "spec.template.metadata.labels".
 func (t Template) LabelsPath() string { return t.join("metadata.labels") }
 
+// AnnotationsPath is the field path of the Pod's annotations, such as
+// "spec.template.metadata.annotations".
+func (t Template) AnnotationsPath() string { return t.join("metadata.annotations") }
+
 func (t Template) join(field string) string {
 	if t == TemplateSelf {
 		return field
@@ -44,6 +48,8 @@ type Kind struct {
 	// kind, empty where none does. Source: the controllers' service accounts in
 	// k8s.io/kubernetes/plugin/pkg/auth/authorizer/rbac/bootstrappolicy/controller_policy.go.
 	Controller string
+	// Fixed says that the containers of an object's template cannot be exchanged once it exists.
+	Fixed bool
 }
 
 // controllerPrefix starts the user name of each of Kubernetes' own controllers.
@@ -54,14 +60,14 @@ const controllerPrefix = "system:serviceaccount:kube-system:"
 const ControllerManager = "system:kube-controller-manager"
 
 var table = []Kind{
-	{Groups: []string{""}, Name: "Pod", Resource: "pods", Template: TemplateSelf},
+	{Groups: []string{""}, Name: "Pod", Resource: "pods", Template: TemplateSelf, Fixed: true},
 	{Groups: []string{""}, Name: "PodTemplate", Resource: "podtemplates", Template: TemplateTop},
 	{Groups: []string{""}, Name: "ReplicationController", Resource: "replicationcontrollers", Template: TemplateSpec, Controller: controllerPrefix + "replication-controller"},
 	{Groups: []string{"apps", "extensions"}, Name: "Deployment", Resource: "deployments", Template: TemplateSpec, Controller: controllerPrefix + "deployment-controller"},
 	{Groups: []string{"apps", "extensions"}, Name: "ReplicaSet", Resource: "replicasets", Template: TemplateSpec, Controller: controllerPrefix + "replicaset-controller"},
 	{Groups: []string{"apps", "extensions"}, Name: "DaemonSet", Resource: "daemonsets", Template: TemplateSpec, Controller: controllerPrefix + "daemon-set-controller"},
 	{Groups: []string{"apps"}, Name: "StatefulSet", Resource: "statefulsets", Template: TemplateSpec, Controller: controllerPrefix + "statefulset-controller"},
-	{Groups: []string{"batch"}, Name: "Job", Resource: "jobs", Template: TemplateSpec, Controller: controllerPrefix + "job-controller"},
+	{Groups: []string{"batch"}, Name: "Job", Resource: "jobs", Template: TemplateSpec, Controller: controllerPrefix + "job-controller", Fixed: true},
 	{Groups: []string{"batch"}, Name: "CronJob", Resource: "cronjobs", Template: TemplateJob, Controller: controllerPrefix + "cronjob-controller"},
 }
 

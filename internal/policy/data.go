@@ -22,6 +22,17 @@ func (s *Set) Flags(path ...string) map[string]bool {
 	return flags
 }
 
+// Texts returns an object of strings in the set's data; members of another type are left out.
+func (s *Set) Texts(path ...string) map[string]string {
+	texts := make(map[string]string)
+	for key, value := range s.object(path) {
+		if text, ok := value.(string); ok {
+			texts[key] = text
+		}
+	}
+	return texts
+}
+
 func (s *Set) object(path []string) map[string]any {
 	node := s.data
 	for _, element := range path {

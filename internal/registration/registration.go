@@ -23,6 +23,12 @@ const (
 	ChildrenWebhook = "children.validate.plainspec.dev"
 	// ValidatePath is the path of the server's validating handler.
 	ValidatePath = "/validate"
+	// RootsCompleteWebhook completes what people apply; without an answer, it is left as it is.
+	RootsCompleteWebhook = "roots.mutate.plainspec.dev"
+	// PodsCompleteWebhook completes the Pods that controllers make; only resources are filled in.
+	PodsCompleteWebhook = "pods.mutate.plainspec.dev"
+	// MutatePath is the path of the server's mutating handler.
+	MutatePath = "/mutate"
 
 	// rootsTimeout and childrenTimeout are how many seconds the API server waits. A review takes
 	// milliseconds; a controller must not wait for a server that is gone.
@@ -43,6 +49,11 @@ type Options struct {
 	// FailOpen lets roots pass, too, when there is no answer. It belongs to a server that only
 	// observes or warns: such a server must refuse nothing, not even by being overloaded or gone.
 	FailOpen bool
+	// CompleteAll asks about each root, because labels or resources are configured. If it is false,
+	// only those are asked about that carry an annotation of Plainspec, or did.
+	CompleteAll bool
+	// CompletePods asks about the Pods that controllers make, too, because resources are configured.
+	CompletePods bool
 }
 
 // Validating returns the validating configuration: one webhook for roots that fails closed (unless
@@ -60,6 +71,14 @@ func Validating(o Options) *admissionregistrationv1.ValidatingWebhookConfigurati
 			o.webhook(RootsWebhook, roots, rootsTimeout, "!("+child+")"),
 			o.webhook(ChildrenWebhook, admissionregistrationv1.Ignore, childrenTimeout, child),
 		},
+	}
+}
+
+// Mutating returns the mutating configuration.
+func Mutating(o Options) *admissionregistrationv1.MutatingWebhookConfiguration {
+	return &admissionregistrationv1.MutatingWebhookConfiguration{
+		TypeMeta:   metav1.TypeMeta{APIVersion: admissionregistrationv1.SchemeGroupVersion.String(), Kind: "MutatingWebhookConfiguration"},
+		ObjectMeta: metav1.ObjectMeta{Name: Name, Labels: map[string]string{"app.kubernetes.io/name": "plainspec"}},
 	}
 }
 

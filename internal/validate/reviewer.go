@@ -13,6 +13,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/util"
 
 	"plainspec.dev/plainspec/internal/kinds"
+	"plainspec.dev/plainspec/internal/mutate"
 	"plainspec.dev/plainspec/internal/policy"
 	"plainspec.dev/plainspec/internal/workload"
 )
@@ -89,6 +90,8 @@ type Options struct {
 	Controllers []string
 	// Contact, if not empty, is the last line of each denial.
 	Contact string
+	// Completer completes what manifests leave out.
+	Completer *mutate.Completer
 }
 
 // Reviewer judges requests under one policy set. It is immutable and safe for concurrent use.
@@ -181,6 +184,21 @@ func (r *Reviewer) Review(ctx context.Context, req Request, now time.Time) (Deci
 	}
 	d.finish(now)
 	return d, nil
+}
+
+// Complete says what is missing in the object of a request. Its error means that nothing could be
+// told; a request is never refused for that.
+func (r *Reviewer) Complete(ctx context.Context, req Request) (mutate.Result, error) {
+	kind, skip := inScope(&req)
+	if skip == SkipNone && req.SubResource != "" {
+		skip = SkipSubresource
+	}
+	if skip != SkipNone {
+		return mutate.Result{Skipped: mutate.Skip(skip)}, nil
+	}
+	return r.options.Completer.Complete(ctx, mutate.Input{
+		Kind: kind, Update: req.Operation == Update, Namespace: req.Namespace, Object: req.Object, Old: req.OldObject,
+	})
 }
 
 // unjudged are the subresources that change no Pod spec, or only what is no version.

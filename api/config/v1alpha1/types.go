@@ -73,6 +73,9 @@ type Configuration struct {
 	// Kubernetes' own workload controllers.
 	Controllers []ControllerIdentity `json:"controllers,omitempty"`
 
+	// Completion says what is filled in where a manifest leaves it out: artifacts, resources, labels. Default: nothing.
+	Completion Completion `json:"completion,omitempty"`
+
 	// Contact is one line of at most 200 characters at the end of each denial, such as "Questions: #platform on
 	// chat". Default: none.
 	Contact string `json:"contact,omitempty"`
