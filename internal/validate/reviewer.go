@@ -90,7 +90,7 @@ type Options struct {
 	Controllers []string
 	// Contact, if not empty, is the last line of each denial.
 	Contact string
-	// Completer completes what manifests leave out.
+	// Completer completes what manifests leave out; nil completes by an empty configuration.
 	Completer *mutate.Completer
 }
 
@@ -113,6 +113,13 @@ func New(o Options) (*Reviewer, error) {
 			}
 			return nil, fmt.Errorf("rules[%q]: no such rule, known are %q", code, codes)
 		}
+	}
+	if o.Completer == nil {
+		completer, err := mutate.New(mutate.Options{})
+		if err != nil {
+			return nil, fmt.Errorf("make completer: %w", err)
+		}
+		o.Completer = completer
 	}
 	controllers := make(map[string]bool)
 	for _, user := range slices.Concat(kinds.Controllers(), o.Controllers) {
