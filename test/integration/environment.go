@@ -21,6 +21,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"sigs.k8s.io/yaml"
 
 	"plainspec.dev/plainspec/test/cluster"
 )
@@ -56,7 +57,7 @@ type environment struct {
 }
 
 // startEnvironment starts a cluster with controllers and two fake nodes, and a registered server
-// that enforces. It fails rather than leave something out.
+// that enforces, and completes by the profiles of examples/. It fails rather than leave something out.
 func startEnvironment(progress io.Writer) (_ *environment, err error) {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
@@ -82,13 +83,36 @@ func startEnvironment(progress io.Writer) (_ *environment, err error) {
 	if err := e.startCluster(ctx, progress); err != nil {
 		return nil, err
 	}
-	if e.server, err = e.newServer(ctx, serverOptions{}); err != nil {
+	completion, err := e.exampleCompletion()
+	if err != nil {
+		return nil, err
+	}
+	if e.server, err = e.newServer(ctx, serverOptions{completion: completion}); err != nil {
 		return nil, err
 	}
 	if err := e.server.start(ctx); err != nil {
 		return nil, err
 	}
 	return e, e.server.register(ctx)
+}
+
+// exampleCompletion is the member completion of examples/profiles.yaml, as a YAML document.
+func (e *environment) exampleCompletion() (string, error) {
+	text, err := os.ReadFile(filepath.Join(e.root, "examples", "profiles.yaml"))
+	if errors.Is(err, os.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read the example's profiles: %w", err)
+	}
+	var config struct {
+		Completion map[string]any `json:"completion"`
+	}
+	if err := yaml.Unmarshal(text, &config); err != nil {
+		return "", fmt.Errorf("read the example's profiles: %w", err)
+	}
+	text, err = yaml.Marshal(config)
+	return string(text), err
 }
 
 // build compiles the programs as they are shipped.

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,9 +20,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"sigs.k8s.io/yaml"
 
+	"plainspec.dev/plainspec/api/config/v1alpha1"
 	"plainspec.dev/plainspec/certs"
 	"plainspec.dev/plainspec/internal/registration"
+	"plainspec.dev/plainspec/internal/workload"
 )
 
 const (
@@ -42,9 +46,29 @@ type serverOptions struct {
 	drain time.Duration
 	// policies is an overlay's folder, empty for none.
 	policies string
+	// completion is a YAML document with the configuration's member completion, empty for none.
+	completion string
+	// only is the one way in which the API server asks the server; empty means both.
+	only door
+	// namespacesOf is the name of the server whose namespaces it serves, too; empty means its own.
+	namespacesOf string
 	// certificate is the serving certificate; hosts are filled in.
 	certificate certs.LocalOptions
 }
+
+// door is a way in which the API server asks a server.
+type door string
+
+const (
+	validates door = "validates"
+	completes door = "completes"
+)
+
+// asks tells whether the API server is to ask through a door.
+func (o *serverOptions) asks(through door) bool { return o.only == "" || o.only == through }
+
+// judged is the value of the label judgedBy of the namespaces that the server serves.
+func (o *serverOptions) judged() string { return cmp.Or(o.namespacesOf, o.name) }
 
 // server is one process of the real program, with a registration of its own.
 type server struct {
@@ -75,7 +99,7 @@ func (e *environment) newServer(ctx context.Context, o serverOptions) (*server, 
 	if err := s.certify(o.certificate); err != nil {
 		return nil, err
 	}
-	config := "apiVersion: config.plainspec.dev/v1alpha1\nkind: Configuration\nenforcement: " + o.enforcement + "\n"
+	config := "apiVersion: config.plainspec.dev/v1alpha1\nkind: Configuration\nenforcement: " + o.enforcement + "\n" + o.completion
 	if err := os.WriteFile(filepath.Join(s.dir, "config.yaml"), []byte(config), 0o600); err != nil {
 		return nil, fmt.Errorf("write configuration: %w", err)
 	}
@@ -201,24 +225,35 @@ func (s *server) register(ctx context.Context) error {
 	namespace := metav1.NamespaceDefault
 	if s.options.name != "" {
 		namespace = s.options.name + "-probe"
-		if err := s.environment.createNamespace(ctx, namespace, s.options.name); err != nil {
+		if err := s.environment.createNamespace(ctx, namespace, s.options.judged()); err != nil {
 			return err
 		}
 	}
-	// The API server looks at registrations about once a second. That it asks is seen in the
-	// server's log, whatever the enforcement.
-	asked := s.reviews()
+	// The API server looks at registrations about once a second. That it asks for judgement is seen in
+	// the server's log, whatever the enforcement, and that it asks for completion in the audit log.
+	judged := s.reviews()
 	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: "probe"},
+		ObjectMeta: metav1.ObjectMeta{Name: "probe", Annotations: map[string]string{workload.AnnotationPrefix + "probe": "asks for nothing"}},
 		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "probe", Image: "example.com/probe:1.0.0"}}},
 	}
 	return s.until(ctx, "the API server asks the server", func(ctx context.Context) error {
 		_, err := s.environment.client.CoreV1().Pods(namespace).Create(ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-		if err == nil && s.reviews() == asked {
-			err = errors.New("admitted without asking")
+		switch {
+		case err != nil:
+			return err
+		case s.options.asks(validates) && s.reviews() == judged:
+			return errors.New("admitted without asking")
+		case s.options.asks(completes) && len(registration.Mutating(registration.Options{}).Webhooks) > 0 && !s.askedToComplete():
+			return errors.New("admitted without asking for completion")
 		}
-		return err
+		return nil
 	})
+}
+
+// askedToComplete tells whether the API server says that it has asked the server to complete.
+func (s *server) askedToComplete() bool {
+	log, err := os.ReadFile(s.environment.auditLog)
+	return err == nil && strings.Contains(string(log), fmt.Sprintf(`{\"configuration\":\"%s\",\"webhook\":\"%s\"`, s.registration(), registration.RootsCompleteWebhook))
 }
 
 // reviews counts the requests that the server has logged.
@@ -233,29 +268,72 @@ func (s *server) logged(text string) int {
 	return strings.Count(string(log), text)
 }
 
-// apply writes the registration as it is shipped, restricted to this server's namespaces.
+// registration is the name of the server's webhook configurations.
+func (s *server) registration() string {
+	if s.options.name == "" {
+		return registration.Name
+	}
+	return registration.Name + "-" + s.options.name
+}
+
+// apply writes the registrations as they are shipped, restricted to this server's namespaces.
 func (s *server) apply(ctx context.Context) error {
-	wanted := registration.Validating(registration.Options{
+	var config struct{ Completion v1alpha1.Completion }
+	if err := yaml.Unmarshal([]byte(s.options.completion), &config); err != nil {
+		return fmt.Errorf("read completion: %w", err)
+	}
+	options := registration.Options{
 		URL: "https://" + s.address, CABundle: s.caBundle, ExemptNamespaces: []string{metav1.NamespaceSystem},
-	})
+		CompleteAll: config.Completion.Labels != nil || config.Completion.Resources != nil, CompletePods: config.Completion.Resources != nil,
+	}
+	api := s.environment.client.AdmissionregistrationV1()
+	if s.options.asks(validates) {
+		wanted := registration.Validating(options)
+		wanted.Name = s.registration()
+		for i := range wanted.Webhooks {
+			s.restrict(&wanted.Webhooks[i].NamespaceSelector)
+		}
+		if err := put(ctx, api.ValidatingWebhookConfigurations(), wanted); err != nil {
+			return err
+		}
+	}
+	if s.options.asks(completes) {
+		wanted := registration.Mutating(options)
+		wanted.Name = s.registration()
+		for i := range wanted.Webhooks {
+			s.restrict(&wanted.Webhooks[i].NamespaceSelector)
+		}
+		return put(ctx, api.MutatingWebhookConfigurations(), wanted)
+	}
+	return nil
+}
+
+// restrict adds to a webhook's selector that the namespace is one of the server's.
+func (s *server) restrict(selector **metav1.LabelSelector) {
 	mine := metav1.LabelSelectorRequirement{Key: judgedBy, Operator: metav1.LabelSelectorOpDoesNotExist}
 	if s.options.name != "" {
-		wanted.Name += "-" + s.options.name
-		mine = metav1.LabelSelectorRequirement{Key: judgedBy, Operator: metav1.LabelSelectorOpIn, Values: []string{s.options.name}}
+		mine = metav1.LabelSelectorRequirement{Key: judgedBy, Operator: metav1.LabelSelectorOpIn, Values: []string{s.options.judged()}}
 	}
-	for i := range wanted.Webhooks {
-		selector := wanted.Webhooks[i].NamespaceSelector.DeepCopy() // the webhooks share one
-		selector.MatchExpressions = append(selector.MatchExpressions, mine)
-		wanted.Webhooks[i].NamespaceSelector = selector
-	}
-	api := s.environment.client.AdmissionregistrationV1().ValidatingWebhookConfigurations()
-	existing, err := api.Get(ctx, wanted.Name, metav1.GetOptions{})
+	*selector = (*selector).DeepCopy() // the webhooks share one
+	(*selector).MatchExpressions = append((*selector).MatchExpressions, mine)
+}
+
+// store is where the API server keeps one kind of object.
+type store[T metav1.Object] interface {
+	Get(context.Context, string, metav1.GetOptions) (T, error)
+	Create(context.Context, T, metav1.CreateOptions) (T, error)
+	Update(context.Context, T, metav1.UpdateOptions) (T, error)
+}
+
+// put creates an object, or replaces the one that is there.
+func put[T metav1.Object](ctx context.Context, in store[T], wanted T) error {
+	existing, err := in.Get(ctx, wanted.GetName(), metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
-		_, err = api.Create(ctx, wanted, metav1.CreateOptions{})
+		_, err = in.Create(ctx, wanted, metav1.CreateOptions{})
 	case err == nil:
-		wanted.ResourceVersion = existing.ResourceVersion
-		_, err = api.Update(ctx, wanted, metav1.UpdateOptions{})
+		wanted.SetResourceVersion(existing.GetResourceVersion())
+		_, err = in.Update(ctx, wanted, metav1.UpdateOptions{})
 	}
 	if err != nil {
 		return fmt.Errorf("register: %w", err)
