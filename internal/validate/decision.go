@@ -7,23 +7,14 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"plainspec.dev/plainspec/internal/policy"
 	"plainspec.dev/plainspec/internal/redact"
 	"plainspec.dev/plainspec/internal/workload"
 )
 
-const (
-	// mostFindings is how many findings a denial shows; it says how many more there are.
-	mostFindings = 10
-	// longestWarning is the longest warning in characters: clients may cut longer ones
-	// (k8s.io/api/admission/v1 AdmissionResponse.Warnings).
-	longestWarning = 120
-	// mostWarnings keeps all warnings of a response below the API server's 4096 characters
-	// (k8s.io/apiserver/pkg/endpoints/filters/warning.go).
-	mostWarnings = 20
-)
+// mostFindings is how many findings a denial shows; it says how many more there are.
+const mostFindings = 10
 
 // Judgement is a finding with its mode and its text.
 type Judgement struct {
@@ -162,32 +153,19 @@ func (d *Decision) Message() string {
 	return b.String()
 }
 
-// Warnings are the texts of the findings that only warn, at most 120 characters each.
+// Warnings are the texts of the findings that only warn, bounded as Warnings does.
 func (d *Decision) Warnings() []string {
-	var warnings []string
+	var texts []string
 	for i := range d.Judgements {
 		j := &d.Judgements[i]
 		if j.Mode != policy.ModeWarn {
 			continue
 		}
-		if len(warnings) == mostWarnings {
-			warnings = append(warnings, fmt.Sprintf("plainspec: and %d more", d.count(policy.ModeWarn)-mostWarnings))
-			break
-		}
 		before := ""
 		if j.Ratcheted {
 			before = " (as before)"
 		}
-		warnings = append(warnings, shorten(j.Code+before+": "+j.Text, longestWarning))
+		texts = append(texts, j.Code+before+": "+j.Text)
 	}
-	return warnings
-}
-
-// shorten cuts a text to a number of characters.
-func shorten(text string, most int) string {
-	if utf8.RuneCountInString(text) <= most {
-		return text
-	}
-	runes := []rune(text)
-	return string(runes[:most-1]) + "…"
+	return Warnings(texts)
 }
