@@ -133,6 +133,9 @@ func New(o Options) (*Reviewer, error) {
 // Set is the policy set that the Reviewer judges by.
 func (r *Reviewer) Set() *policy.Set { return r.options.Set }
 
+// CompletionRevision is the content hash of the configuration that completes.
+func (r *Reviewer) CompletionRevision() string { return r.options.Completer.Revision() }
+
 // UndecidedError says that a request could not be judged: its object or the policies failed.
 type UndecidedError struct {
 	// Binding says that a finding could have denied the request: if not, it may be admitted.

@@ -216,7 +216,7 @@ func TestTheHandlerSeesTheWholeRequest(t *testing.T) {
 func TestOverloadedTellsToRetry(t *testing.T) {
 	t.Parallel()
 	recorder := httptest.NewRecorder()
-	webhook.Overloaded(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/validate", http.NoBody))
+	webhook.NewHandler(admission.HandlerFunc(admits)).Overloaded(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/validate", http.NoBody))
 	const want = `{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure",` +
 		`"message":"Plainspec could not decide, retry: too many reviews under way","reason":"ServiceUnavailable","code":503}` + "\n"
 	if diff := cmp.Diff(want, recorder.Body.String()); diff != "" {

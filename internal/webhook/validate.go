@@ -91,26 +91,39 @@ func logDebug(ctx context.Context, req *admission.Request, message string, keysA
 	}
 }
 
-// review calls the reviewer, and makes a panic an error like any other: controller-runtime would
-// answer it with a refusal, even to a controller.
+// review calls the reviewer.
 func (v *Validator) review(ctx context.Context, req *admission.Request) (decision validate.Decision, err error) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			logger(ctx, req).Error(fmt.Errorf("%v", cause), "panic in review", "stack", string(debug.Stack()))
-			err = &validate.UndecidedError{Binding: v.reviewer.Binding(req.UserInfo.Username), Err: errors.New("internal error")}
-		}
-	}()
-	return v.reviewer.Review(ctx, validate.Request{
+	defer recovered(ctx, req, &err)
+	return v.reviewer.Review(ctx, requestOf(req), v.now())
+}
+
+// errInternal is what others are told of a panic.
+var errInternal = errors.New("internal error")
+
+// recovered, deferred, makes a panic an error like any other: controller-runtime would answer it
+// with a refusal, even to a controller.
+func recovered(ctx context.Context, req *admission.Request, err *error) {
+	if cause := recover(); cause != nil {
+		logger(ctx, req).Error(fmt.Errorf("%v", cause), "panic in review", "stack", string(debug.Stack()))
+		*err = errInternal
+	}
+}
+
+// requestOf is a request without its envelope.
+func requestOf(req *admission.Request) validate.Request {
+	return validate.Request{
 		Operation: string(req.Operation), Group: req.Kind.Group, Kind: req.Kind.Kind, Namespace: req.Namespace, Name: req.Name,
 		SubResource: req.SubResource, User: req.UserInfo.Username, Groups: req.UserInfo.Groups,
 		DryRun: req.DryRun != nil && *req.DryRun, Object: req.Object.Raw, OldObject: req.OldObject.Raw,
-	}, v.now())
+	}
 }
 
 func (v *Validator) undecided(ctx context.Context, req *admission.Request, err error) admission.Response {
 	binding := true
 	if undecided := (*validate.UndecidedError)(nil); errors.As(err, &undecided) {
 		binding, err = undecided.Binding, undecided.Err
+	} else if errors.Is(err, errInternal) {
+		binding = v.reviewer.Binding(req.UserInfo.Username)
 	}
 	v.metrics.undecided.Inc()
 	// A built-in's error can quote the object.

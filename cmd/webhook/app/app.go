@@ -73,7 +73,7 @@ func run(ctx context.Context, o *options.Options, registry metrics.RegistererGat
 	if err != nil {
 		return err
 	}
-	handler, err := newHandler(reviewer, registry)
+	handler, overloaded, err := newHandlers(reviewer, registry)
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func run(ctx context.Context, o *options.Options, registry metrics.RegistererGat
 	if err != nil {
 		return err
 	}
-	if err := registerProcessMetrics(registry, reviewer.Set().Revision()); err != nil {
+	if err := registerProcessMetrics(registry, reviewer); err != nil {
 		return fmt.Errorf("register process metrics: %w", err)
 	}
 	s, err := server.New(server.Options{
@@ -91,7 +91,7 @@ func run(ctx context.Context, o *options.Options, registry metrics.RegistererGat
 		DrainPeriod:        o.DrainPeriod,
 		MaxInFlight:        o.MaxInFlight,
 		Handler:            handler,
-		Overloaded:         http.HandlerFunc(webhook.Overloaded),
+		Overloaded:         overloaded,
 		Certificates:       watcher,
 		// The set is loaded before the server listens, and never unloaded.
 		Checks:   map[string]func() error{"policies": func() error { return nil }},
@@ -104,7 +104,8 @@ func run(ctx context.Context, o *options.Options, registry metrics.RegistererGat
 	if err := s.Listen(ctx); err != nil {
 		return err
 	}
-	log.Info("starting", "version", version(), "enforcement", config.Enforcement, "revision", reviewer.Set().Revision(), "rules", len(reviewer.Set().Rules()))
+	log.Info("starting", "version", version(), "enforcement", config.Enforcement, "revision", reviewer.Set().Revision(),
+		"rules", len(reviewer.Set().Rules()), "completion", reviewer.CompletionRevision())
 	return serve(ctx, s, watcher)
 }
 
@@ -128,26 +129,45 @@ func loadConfig(path string) (*v1alpha1.Configuration, error) {
 	return v1alpha1.Load(path)
 }
 
-// newHandler returns the handler of all paths that the API server calls.
-func newHandler(reviewer *validate.Reviewer, registerer prometheus.Registerer) (http.Handler, error) {
+// newHandlers returns the handler of all paths that the API server calls, and what answers them when too many reviews
+// are under way.
+func newHandlers(reviewer *validate.Reviewer, registerer prometheus.Registerer) (handler, overloaded http.Handler, err error) {
 	validator, err := webhook.NewValidator(webhook.ValidatorOptions{Reviewer: reviewer, Registerer: registerer})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	mux := http.NewServeMux()
-	mux.Handle(registration.ValidatePath, webhook.NewHandler(validator))
-	return mux, nil
+	completer, err := webhook.NewCompleter(webhook.CompleterOptions{
+		Completion: reviewer, Revision: reviewer.CompletionRevision(), Registerer: registerer,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	handlers, overloads := http.NewServeMux(), http.NewServeMux()
+	for path, h := range map[string]*webhook.Handler{
+		registration.ValidatePath: webhook.NewHandler(validator),
+		registration.MutatePath:   webhook.NewOpenHandler(completer),
+	} {
+		handlers.Handle(path, h)
+		overloads.HandleFunc(path, h.Overloaded)
+	}
+	return handlers, overloads, nil
 }
 
-// registerProcessMetrics adds what describes the process: its revision, its memory and its threads.
-func registerProcessMetrics(registerer prometheus.Registerer, revision string) error {
-	revisionInfo := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+// registerProcessMetrics adds what describes the process: its revisions, its memory and its threads.
+func registerProcessMetrics(registerer prometheus.Registerer, reviewer *validate.Reviewer) error {
+	policies := prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "plainspec_policy_revision_info",
 		Help: "The revision of the policies that judge: always 1, the revision is the label.",
 	}, []string{"revision"})
-	revisionInfo.WithLabelValues(revision).Set(1)
+	policies.WithLabelValues(reviewer.Set().Revision()).Set(1)
+	completion := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "plainspec_completion_revision_info",
+		Help: "The revision of the configuration that completes: always 1, the revision is the label.",
+	}, []string{"revision"})
+	completion.WithLabelValues(reviewer.CompletionRevision()).Set(1)
 	for _, collector := range []prometheus.Collector{
-		revisionInfo,
+		policies,
+		completion,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
