@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"plainspec.dev/plainspec/internal/kinds"
+	"plainspec.dev/plainspec/internal/workload"
 )
 
 const (
@@ -30,10 +31,13 @@ const (
 	// MutatePath is the path of the server's mutating handler.
 	MutatePath = "/mutate"
 
-	// rootsTimeout and childrenTimeout are how many seconds the API server waits. A review takes
-	// milliseconds; a controller must not wait for a server that is gone.
-	rootsTimeout    = 5
-	childrenTimeout = 1
+	// The timeouts are how many seconds the API server waits. A review takes milliseconds; a
+	// controller must not wait for a server that is gone. Completion comes before judgement, and
+	// both of them, and both again for a reinvocation, fit into the ten seconds that people wait.
+	rootsTimeout         = 5
+	childrenTimeout      = 1
+	completeRootsTimeout = 2
+	completePodsTimeout  = 1
 )
 
 // Options say how the API server reaches Plainspec, and what it does not ask about.
@@ -68,31 +72,46 @@ func Validating(o Options) *admissionregistrationv1.ValidatingWebhookConfigurati
 		TypeMeta:   metav1.TypeMeta{APIVersion: admissionregistrationv1.SchemeGroupVersion.String(), Kind: "ValidatingWebhookConfiguration"},
 		ObjectMeta: metav1.ObjectMeta{Name: Name, Labels: map[string]string{"app.kubernetes.io/name": "plainspec"}},
 		Webhooks: []admissionregistrationv1.ValidatingWebhook{
-			o.webhook(RootsWebhook, roots, rootsTimeout, "!("+child+")"),
-			o.webhook(ChildrenWebhook, admissionregistrationv1.Ignore, childrenTimeout, child),
+			o.validating(RootsWebhook, roots, rootsTimeout, "!("+child+")"),
+			o.validating(ChildrenWebhook, admissionregistrationv1.Ignore, childrenTimeout, child),
 		},
 	}
 }
 
-// Mutating returns the mutating configuration.
+// Mutating returns the mutating configuration: one webhook for roots, and, if CompletePods, one for
+// the Pods that controllers make. Both fail open: what is missing then is judged by the validating
+// webhooks. Whatever the conditions leave out would be skipped by the server, too; they save calls,
+// and keep them away from what must not wait for a server that is gone.
 func Mutating(o Options) *admissionregistrationv1.MutatingWebhookConfiguration {
+	conditions := []admissionregistrationv1.MatchCondition{
+		{Name: "not-controlled", Expression: "!(" + controlled() + ")"},
+		{Name: "not-mirror", Expression: notMirror},
+		{Name: "template-changes", Expression: templateChanges},
+	}
+	if !o.CompleteAll {
+		conditions = append(conditions, admissionregistrationv1.MatchCondition{Name: "asked", Expression: asked})
+	}
+	webhooks := []admissionregistrationv1.MutatingWebhook{o.mutating(RootsCompleteWebhook, completeRootsTimeout, rules(completed), conditions)}
+	if o.CompletePods {
+		webhooks = append(webhooks, o.mutating(PodsCompleteWebhook, completePodsTimeout, rules(completedChild), []admissionregistrationv1.MatchCondition{
+			{Name: "controlled", Expression: controlled()},
+		}))
+	}
 	return &admissionregistrationv1.MutatingWebhookConfiguration{
 		TypeMeta:   metav1.TypeMeta{APIVersion: admissionregistrationv1.SchemeGroupVersion.String(), Kind: "MutatingWebhookConfiguration"},
 		ObjectMeta: metav1.ObjectMeta{Name: Name, Labels: map[string]string{"app.kubernetes.io/name": "plainspec"}},
+		Webhooks:   webhooks,
 	}
 }
 
-func (o *Options) webhook(name string, failure admissionregistrationv1.FailurePolicyType, timeout int32, who string) admissionregistrationv1.ValidatingWebhook {
-	sideEffects := admissionregistrationv1.SideEffectClassNone
-	equivalent := admissionregistrationv1.Equivalent
-	url := strings.TrimSuffix(o.URL, "/") + ValidatePath
+func (o *Options) validating(name string, failure admissionregistrationv1.FailurePolicyType, timeout int32, who string) admissionregistrationv1.ValidatingWebhook {
 	return admissionregistrationv1.ValidatingWebhook{
 		Name:                    name,
-		ClientConfig:            admissionregistrationv1.WebhookClientConfig{URL: &url, CABundle: o.CABundle},
-		Rules:                   rules(),
+		ClientConfig:            o.client(ValidatePath),
+		Rules:                   rules(judged),
 		FailurePolicy:           &failure,
-		MatchPolicy:             &equivalent,
-		SideEffects:             &sideEffects,
+		MatchPolicy:             new(admissionregistrationv1.Equivalent),
+		SideEffects:             new(admissionregistrationv1.SideEffectClassNone),
 		TimeoutSeconds:          &timeout,
 		AdmissionReviewVersions: []string{"v1"},
 		NamespaceSelector:       o.namespaces(),
@@ -101,6 +120,28 @@ func (o *Options) webhook(name string, failure admissionregistrationv1.FailurePo
 			{Name: "template-changes", Expression: templateChanges},
 		},
 	}
+}
+
+func (o *Options) mutating(name string, timeout int32, rules []admissionregistrationv1.RuleWithOperations, conditions []admissionregistrationv1.MatchCondition) admissionregistrationv1.MutatingWebhook {
+	return admissionregistrationv1.MutatingWebhook{
+		Name:                    name,
+		ClientConfig:            o.client(MutatePath),
+		Rules:                   rules,
+		FailurePolicy:           new(admissionregistrationv1.Ignore),
+		MatchPolicy:             new(admissionregistrationv1.Equivalent),
+		SideEffects:             new(admissionregistrationv1.SideEffectClassNone),
+		TimeoutSeconds:          &timeout,
+		AdmissionReviewVersions: []string{"v1"},
+		NamespaceSelector:       o.namespaces(),
+		MatchConditions:         conditions,
+		// Another webhook may add a container after this one has looked.
+		ReinvocationPolicy: new(admissionregistrationv1.IfNeededReinvocationPolicy),
+	}
+}
+
+func (o *Options) client(path string) admissionregistrationv1.WebhookClientConfig {
+	url := strings.TrimSuffix(o.URL, "/") + path
+	return admissionregistrationv1.WebhookClientConfig{URL: &url, CABundle: o.CABundle}
 }
 
 // namespaces leaves out the exempt namespaces, by the label that the API server gives each
@@ -114,18 +155,47 @@ func (o *Options) namespaces() *metav1.LabelSelector {
 	}}}
 }
 
-// rules are the resources of the table, by group. Subresources other than these are not asked
-// about: scale, status, eviction and the like never meet the webhook, even while it is down.
-func rules() []admissionregistrationv1.RuleWithOperations {
+// The operations on a kind that the webhooks are asked about.
+
+// judged: whatever brings a Pod spec.
+func judged(kinds.Kind) []admissionregistrationv1.OperationType {
+	return []admissionregistrationv1.OperationType{admissionregistrationv1.Create, admissionregistrationv1.Update}
+}
+
+// completed: nothing can be added to an object whose containers cannot be exchanged.
+func completed(kind kinds.Kind) []admissionregistrationv1.OperationType {
+	if kind.Fixed {
+		return []admissionregistrationv1.OperationType{admissionregistrationv1.Create}
+	}
+	return judged(kind)
+}
+
+// completedChild: of what controllers make, they compare all but Pods with a template.
+func completedChild(kind kinds.Kind) []admissionregistrationv1.OperationType {
+	if kind.Template == kinds.TemplateSelf {
+		return completed(kind)
+	}
+	return nil
+}
+
+// rules are the resources of the table, by group and operations. Subresources are not asked about:
+// scale, status, eviction and the like never meet the webhook, even while it is down.
+func rules(operations func(kinds.Kind) []admissionregistrationv1.OperationType) []admissionregistrationv1.RuleWithOperations {
 	scope := admissionregistrationv1.NamespacedScope
 	var found []admissionregistrationv1.RuleWithOperations
 	for _, kind := range kinds.All() {
 		group := kind.Groups[0] // matchPolicy Equivalent sees the others
-		i := slices.IndexFunc(found, func(r admissionregistrationv1.RuleWithOperations) bool { return r.APIGroups[0] == group })
+		operations := operations(kind)
+		if len(operations) == 0 {
+			continue
+		}
+		i := slices.IndexFunc(found, func(r admissionregistrationv1.RuleWithOperations) bool {
+			return r.APIGroups[0] == group && slices.Equal(r.Operations, operations)
+		})
 		if i < 0 {
 			i = len(found)
 			found = append(found, admissionregistrationv1.RuleWithOperations{
-				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create, admissionregistrationv1.Update},
+				Operations: operations,
 				Rule:       admissionregistrationv1.Rule{APIGroups: []string{group}, APIVersions: []string{"v1"}, Scope: &scope},
 			})
 		}
@@ -136,12 +206,61 @@ func rules() []admissionregistrationv1.RuleWithOperations {
 
 // templateChanges is true for what can change a Pod template: a CREATE, or an UPDATE after which
 // it differs. Labels, finalizers, replicas and owners change without Plainspec, also while it is
-// down: the garbage collector and kubectl delete depend on it.
+// down: the garbage collector and kubectl delete depend on it. The annotations of a Pod that ask for
+// artifacts count as its template, in which they stand for all other kinds.
 const templateChanges = `request.operation != 'UPDATE' || (` +
 	`request.kind.kind == 'PodTemplate' ? object.template != oldObject.template : ` +
 	`request.kind.kind == 'CronJob' ? object.spec.jobTemplate.spec.template != oldObject.spec.jobTemplate.spec.template : ` +
-	`request.kind.kind == 'Pod' ? object.spec != oldObject.spec : ` +
+	`request.kind.kind == 'Pod' ? object.spec != oldObject.spec || [object, oldObject].exists(o, ` +
+	`o.metadata.?annotations.orValue({}).exists(k, k.startsWith('` + workload.ArtifactAnnotation + `') && ` +
+	`object.metadata.?annotations[?k] != oldObject.metadata.?annotations[?k])) : ` +
 	`has(object.spec.template) != has(oldObject.spec.template) || has(object.spec.template) && object.spec.template != oldObject.spec.template)`
+
+// asked is true for objects that carry an annotation of Plainspec or did before, wherever their
+// Pod template stands. One on the object itself, where it means nothing, is worth a warning.
+var asked = func() string {
+	places := []string{"o.metadata.?annotations"}
+	for _, kind := range kinds.All() {
+		if kind.Template == kinds.TemplateSelf {
+			continue
+		}
+		place := "o.?" + strings.ReplaceAll(kind.Template.AnnotationsPath(), ".", ".?")
+		if !slices.Contains(places, place) {
+			places = append(places, place)
+		}
+	}
+	return `(request.operation == 'UPDATE' ? [object, oldObject] : [object]).exists(o, [` + strings.Join(places, ", ") +
+		`].exists(a, a.orValue({}).exists(k, k.startsWith('` + workload.AnnotationPrefix + `'))))`
+}()
+
+// notMirror is false for the API's pictures of static Pods, which run whatever is answered.
+const notMirror = `request.kind.kind != 'Pod' || !('kubernetes.io/config.mirror' in object.metadata.?annotations.orValue({}))`
+
+// controlled is true for what a controller compares with a template, or made from one that was
+// completed: objects with a controller, but Pods only if it is of a kind in the table, because no
+// other controller's template is completed.
+func controlled() string {
+	names := make(map[string][]string)
+	var groups []string
+	for _, kind := range kinds.All() {
+		for _, group := range kind.Groups {
+			if !slices.Contains(groups, group) {
+				groups = append(groups, group)
+			}
+			names[group] = append(names[group], kind.Name)
+		}
+	}
+	owners := make([]string, len(groups))
+	for i, group := range groups {
+		in := `o.apiVersion.startsWith('` + group + `/')`
+		if group == "" {
+			in = `!o.apiVersion.contains('/')`
+		}
+		owners[i] = in + ` && o.kind in ['` + strings.Join(names[group], "', '") + `']`
+	}
+	return `has(object.metadata.ownerReferences) && object.metadata.ownerReferences.exists(o, has(o.controller) && o.controller && ` +
+		`(request.kind.kind != 'Pod' || ` + strings.Join(owners, " || ") + `))`
+}
 
 // childExpression is true for objects that one of the users made and that a controller owns.
 func childExpression(users []string) string {
