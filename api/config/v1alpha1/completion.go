@@ -40,8 +40,8 @@ type Profile struct {
 	// OS is the operating system of the Pods that the profile is for: linux or windows. Default: linux.
 	OS OS `json:"os,omitempty"`
 
-	// Source is what is copied, an absolute path in the artifact's image: a file ("/sample.war"), or, ending with a
-	// slash, what is in a folder ("/app/"). Required.
+	// Source is what is copied, an absolute path in the artifact's image: a file ("/app.war"), or, ending with a slash,
+	// what is in a folder ("/app/"). Required.
 	Source string `json:"source"`
 
 	// Rename is the name that a copied file gets in the target folder, such as "ROOT.war". Default: its own.
@@ -64,10 +64,10 @@ type Profile struct {
 // Match says what a profile is for. Servers and Images are alternatives; Artifacts narrows them.
 type Match struct {
 	// Servers are servers of the policies' catalog (data.catalog.servers), such as "tomcat": a container matches if
-	// the catalog knows the last element of its image's repository as one of them.
+	// the catalog knows the last element of its image's repository as one of them (data.catalog.images).
 	Servers []string `json:"servers,omitempty"`
 
-	// Images are repositories, with a registry or without: "geektime/tomcat" matches it in every registry.
+	// Images are repositories, with a registry or without: "shop/server" matches it in every registry.
 	Images []string `json:"images,omitempty"`
 
 	// Artifacts are repositories of artifacts, written like Images. Default: every artifact.
@@ -76,14 +76,16 @@ type Match struct {
 
 // InitStrategy says how an init container copies an artifact's files into a volume that it shares with the server.
 type InitStrategy struct {
-	// MountPath is where the init container sees the shared volume. Default: /plainspec/artifact.
+	// MountPath is where the init container sees the shared volume: outside of Source, which it would hide. Default:
+	// /plainspec/artifact.
 	MountPath string `json:"mountPath,omitempty"`
 
 	// Command replaces the copying command, for artifact images without `cp`. It must bring the source to MountPath.
 	// Default: cp SOURCE MOUNTPATH. Required for windows.
 	Command []string `json:"command,omitempty"`
 
-	// User is the user id that copies. It must be able to read the source. Default: 65532. It is not set on Windows.
+	// User is the user id that copies. It must be able to read the source. Default: the Pod's own user if it names one
+	// that is not root, else 65532. Not for windows.
 	User *int64 `json:"user,omitempty"`
 
 	// RootBecause says why the copy runs as root, which the restricted Pod Security Standard forbids. Required if User

@@ -25,6 +25,7 @@ func Validate(c *Configuration) field.ErrorList {
 	errs = append(errs, validateRules(c.Rules, field.NewPath("rules"))...)
 	errs = append(errs, validateParameters(c, field.NewPath("parameters"))...)
 	errs = append(errs, validateControllers(c.Controllers, field.NewPath("controllers"))...)
+	errs = append(errs, validateCompletion(&c.Completion, field.NewPath("completion"))...)
 	errs = append(errs, validateContact(c.Contact, field.NewPath("contact"))...)
 	return errs
 }
