@@ -23,7 +23,7 @@ be read or judged, or the policies or the configuration do not load.`,
 		Example: "  " + name + " check -f pod.yaml\n  " + name + " check -R -f deploy/ -o json\n  helm template . | " + name + " check -f -",
 		Args:    noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
-			judged, err := answer(command, &f, s, now, (*check.Checker).Check)
+			judged, err := judge(command, &f, s, now, (*check.Checker).Check)
 			switch {
 			case err != nil:
 				return err
@@ -35,6 +35,6 @@ be read or judged, or the policies or the configuration do not load.`,
 			return nil
 		},
 	}
-	f.add(command)
+	f.addJudging(command)
 	return command
 }

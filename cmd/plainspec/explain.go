@@ -22,7 +22,7 @@ policies or the configuration do not load.`,
 		Example: "  " + name + " explain -f pod.yaml",
 		Args:    noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
-			explained, err := answer(command, &f, s, now, (*check.Checker).Explain)
+			explained, err := judge(command, &f, s, now, (*check.Checker).Explain)
 			switch {
 			case err != nil:
 				return err
@@ -32,6 +32,6 @@ policies or the configuration do not load.`,
 			return nil
 		},
 	}
-	f.add(command)
+	f.addJudging(command)
 	return command
 }

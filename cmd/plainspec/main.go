@@ -1,4 +1,4 @@
-// The plainspec command judges and explains manifests before they are applied.
+// The plainspec command judges, explains and completes manifests before they are applied.
 package main
 
 import (

@@ -71,6 +71,6 @@ func newRoot(program string, s streams, now time.Time) *cobra.Command {
 	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
 		return fmt.Errorf("%w (see %s --help)", err, command.CommandPath())
 	})
-	root.AddCommand(newCheck(name, s, now), newExplain(name, s, now), newVersion())
+	root.AddCommand(newCheck(name, s, now), newExplain(name, s, now), newRender(name, s, now), newVersion())
 	return root
 }

@@ -1,5 +1,5 @@
 // Package check is the pipeline's door for manifests that no API server has seen: it says what the
-// server would answer to them, and which version of what they run.
+// server would answer to them, what it would make of them, and which version of what they run.
 package check
 
 import (
@@ -37,7 +37,7 @@ type Options struct {
 	Now time.Time
 }
 
-// Checker judges and explains manifests.
+// Checker judges, explains and completes manifests.
 type Checker struct {
 	reviewer *validate.Reviewer
 	reader   *workload.Reader
@@ -88,7 +88,7 @@ func configuration(o *Options) (*v1alpha1.Configuration, Assumed, error) {
 	return config, assumed, nil
 }
 
-// Check judges each object of a batch.
+// Check judges each object of a batch, completed as the server would complete it.
 func (c *Checker) Check(ctx context.Context, batch manifest.Batch) *Result {
 	result := &Result{
 		APIVersion: APIVersion, Kind: "CheckResult", Assumed: c.assumed, PolicyRevision: c.reviewer.Set().Revision(),
@@ -97,15 +97,15 @@ func (c *Checker) Check(ctx context.Context, batch manifest.Batch) *Result {
 	for i := range batch.Documents {
 		d := &batch.Documents[i]
 		object := Object{Place: placeOf(d), Findings: []Finding{}}
-		decision, err := c.review(ctx, d)
-		if err != nil {
-			problem := undecided(d, err)
-			object.Error = problem.Text
-			result.Problems = append(result.Problems, problem)
+		as, decision, problems := c.review(ctx, d)
+		result.Problems = append(result.Problems, problems...)
+		object.Completion = as.completion
+		if decision == nil {
+			object.Error = problems[len(problems)-1].Text
 		} else {
 			object.Allowed = decision.Allowed()
 			object.Skipped = skipped(d, decision.Skipped)
-			object.Findings = findings(d, &decision)
+			object.Findings = findings(as, decision)
 		}
 		result.Objects = append(result.Objects, object)
 	}
@@ -113,24 +113,29 @@ func (c *Checker) Check(ctx context.Context, batch manifest.Batch) *Result {
 	return result
 }
 
-// review asks the one question that the server asks, too.
-func (c *Checker) review(ctx context.Context, d *manifest.Document) (validate.Decision, error) {
-	namespace := d.Namespace
-	if namespace == "" {
-		namespace = c.assumed.Namespace
+// review completes a document and judges it, as the server does. The decision is nil if it could
+// not be judged; the last problem says why. What cannot be completed is judged as it is written.
+func (c *Checker) review(ctx context.Context, d *manifest.Document) (*completed, *validate.Decision, []manifest.Problem) {
+	as, incomplete := c.complete(ctx, d)
+	decision, err := c.reviewer.Review(ctx, c.request(as.document), c.now)
+	switch {
+	case err != nil:
+		return as, nil, []manifest.Problem{undecided(d, err)}
+	case incomplete != nil:
+		problem := undecided(d, fmt.Errorf("could not complete: %w", incomplete))
+		problem.Warning = true
+		return as, &decision, []manifest.Problem{problem}
 	}
-	return c.reviewer.Review(ctx, validate.Request{
-		Operation: validate.Create, Group: d.Group(), Kind: d.Kind, Namespace: namespace, Name: d.Name, User: user, Object: d.Object,
-	}, c.now)
+	return as, &decision, nil
 }
 
-func findings(d *manifest.Document, decision *validate.Decision) []Finding {
+func findings(as *completed, decision *validate.Decision) []Finding {
 	found := make([]Finding, 0, len(decision.Judgements))
 	for i := range decision.Judgements {
 		j := &decision.Judgements[i]
 		found = append(found, Finding{
-			Code: j.Code, Mode: string(j.Mode), Severity: j.Rule.Severity, Container: j.Container, Volume: j.Volume, Field: j.Field,
-			Line: d.LineOf(j.Field), Value: redact.Text(j.Value), Evidence: redact.Text(j.Evidence), Message: j.Text, Fix: j.Rule.Fix,
+			Code: j.Code, Mode: string(j.Mode), Severity: j.Rule.Severity, Container: j.Container, Volume: j.Volume, Spot: as.spot(j.Field),
+			Value: redact.Text(j.Value), Evidence: redact.Text(j.Evidence), Message: j.Text, Fix: j.Rule.Fix,
 		})
 	}
 	return found

@@ -37,6 +37,8 @@ type Explained struct {
 	Skipped string `json:"skipped,omitempty"`
 	// Error says why it could not be explained.
 	Error string `json:"error,omitempty"`
+	// Completion is what the server does to the object before it runs, nil if that is nothing.
+	Completion *Completion `json:"completion,omitempty"`
 	// Components are the things with a version in it.
 	Components []Component `json:"components"`
 	// Findings are what the policies find in it, the strictest mode first.
@@ -57,9 +59,9 @@ type Component struct {
 	Unknown string `json:"unknown,omitempty"`
 	// Sure says how sure the version is: digest, exact, floating, moving or none.
 	Sure string `json:"sure"`
-	// Field is the field path where the version is or should be written, Line its line.
-	Field string `json:"field"`
-	Line  int    `json:"line"`
+	// Spot is where the version is or should be written.
+	Spot
+
 	// Refined is a longer version that a path names, nil if none does.
 	Refined *Refinement `json:"refined,omitempty"`
 }
@@ -67,12 +69,11 @@ type Component struct {
 // Refinement is a longer version that a path names.
 type Refinement struct {
 	Version string `json:"version"`
-	// Field is the field path of the path, Line its line.
-	Field string `json:"field"`
-	Line  int    `json:"line"`
+	// Spot is where the path is.
+	Spot
 }
 
-// Explain says what each object of a batch runs.
+// Explain says what each object of a batch runs, completed as the server would complete it.
 func (c *Checker) Explain(ctx context.Context, batch manifest.Batch) *Explanation {
 	e := &Explanation{
 		APIVersion: APIVersion, Kind: "ExplainResult", Assumed: c.assumed, PolicyRevision: c.reviewer.Set().Revision(),
@@ -81,43 +82,44 @@ func (c *Checker) Explain(ctx context.Context, batch manifest.Batch) *Explanatio
 	for i := range batch.Documents {
 		d := &batch.Documents[i]
 		object := Explained{Place: placeOf(d), Components: []Component{}, Findings: []Finding{}}
-		if err := c.explain(ctx, d, &object); err != nil {
-			problem := undecided(d, err)
-			object.Error = problem.Text
-			e.Problems = append(e.Problems, problem)
+		problems := c.explain(ctx, d, &object)
+		if incomplete(problems) {
+			object.Error = problems[len(problems)-1].Text
 		}
+		e.Problems = append(e.Problems, problems...)
 		e.Objects = append(e.Objects, object)
 	}
 	return e
 }
 
 // explain fills in what an object runs, or why it is not explained.
-func (c *Checker) explain(ctx context.Context, d *manifest.Document, into *Explained) error {
+func (c *Checker) explain(ctx context.Context, d *manifest.Document, into *Explained) []manifest.Problem {
 	kind, ok := kinds.Find(d.Group(), d.Kind)
 	if !ok {
 		into.Skipped = skipped(d, validate.SkipKind)
 		return nil
 	}
-	decision, err := c.review(ctx, d)
-	if err != nil {
-		return err
+	as, decision, problems := c.review(ctx, d)
+	into.Completion = as.completion
+	if decision == nil {
+		return problems
 	}
-	object, err := workload.Decode(d.Object, kind)
+	object, err := workload.Decode(as.document.Object, kind)
 	if err != nil {
-		return err
+		return append(problems, undecided(d, err))
 	}
 	facts := c.reader.Read(object, workload.AllGroups())
-	into.Findings = findings(d, &decision)
-	into.Components = addHidden(components(d, facts, c.reviewer.Set().Names("catalog", "tools")), d, facts, &decision)
-	return nil
+	into.Findings = findings(as, decision)
+	into.Components = addHidden(components(as, facts, c.reviewer.Set().Names("catalog", "tools")), as, facts, decision)
+	return problems
 }
 
-func components(d *manifest.Document, facts *workload.Workload, tools []string) []Component {
+func components(as *completed, facts *workload.Workload, tools []string) []Component {
 	read := facts.Components(tools...)
 	all := make([]Component, 0, len(read))
 	for i := range read {
 		r := &read[i]
-		c := Component{Name: r.Name, Role: r.Role, Container: r.Container, Version: r.Version, Sure: r.Precision, Field: r.Field, Line: d.LineOf(r.Field)}
+		c := Component{Name: r.Name, Role: r.Role, Container: r.Container, Version: r.Version, Sure: r.Precision, Spot: as.spot(r.Field)}
 		if c.Version == "" {
 			c.Unknown = "names no version"
 			if slices.ContainsFunc(facts.Images.Invalid, func(i workload.Image) bool { return i.Field == r.Field }) {
@@ -125,7 +127,7 @@ func components(d *manifest.Document, facts *workload.Workload, tools []string) 
 			}
 		}
 		if r.Refined != "" {
-			c.Refined = &Refinement{Version: r.Refined, Field: r.RefinedBy, Line: d.LineOf(r.RefinedBy)}
+			c.Refined = &Refinement{Version: r.Refined, Spot: as.spot(r.RefinedBy)}
 		}
 		all = append(all, c)
 	}
@@ -135,7 +137,7 @@ func components(d *manifest.Document, facts *workload.Workload, tools []string) 
 // addHidden puts the applications before the components that the policies found in volumes that
 // say no version: structure alone does not tell code from data, the policies do. Volumes that say
 // what they hold are components already.
-func addHidden(all []Component, d *manifest.Document, facts *workload.Workload, decision *validate.Decision) []Component {
+func addHidden(all []Component, as *completed, facts *workload.Workload, decision *validate.Decision) []Component {
 	var hidden []Component
 	seen := make(map[string]bool)
 	for i := range decision.Judgements {
@@ -145,7 +147,7 @@ func addHidden(all []Component, d *manifest.Document, facts *workload.Workload, 
 		}
 		seen[j.Volume] = true
 		hidden = append(hidden, Component{
-			Name: j.Volume, Role: workload.RoleApplication, Sure: workload.PrecisionNone, Field: j.Field, Line: d.LineOf(j.Field),
+			Name: j.Volume, Role: workload.RoleApplication, Sure: workload.PrecisionNone, Spot: as.spot(j.Field),
 			Unknown: "hidden in volume " + j.Volume + " (" + j.Source + ")",
 		})
 		for k := range all {
@@ -184,6 +186,10 @@ func (e *Explanation) WriteNotes(w io.Writer) error {
 		}
 	}
 	writeProblems(&b, e.Problems, unknown)
+	for i := range e.Objects {
+		o := &e.Objects[i]
+		o.Completion.writeNotes(&b, &o.Place, o.Findings)
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -207,7 +213,7 @@ func (e *Explanation) WriteText(w io.Writer, color bool) error {
 		}
 		for j := range o.Findings {
 			f := &o.Findings[j]
-			fmt.Fprintf(&b, "%s %s (line %d): %s\n", paint(f.Mode, color), f.Code, f.Line, printable(f.Message))
+			fmt.Fprintf(&b, "%s %s (%s): %s\n", paint(f.Mode, color), f.Code, f.Spot.line(), printable(f.Message))
 		}
 	}
 	if first && !e.Incomplete() {
@@ -239,14 +245,14 @@ func (o *Explained) writeTable(w io.Writer) error {
 	row("NAME", "ROLE", "VERSION", "SURE", "WHERE")
 	for i := range o.Components {
 		c := &o.Components[i]
-		where := fmt.Sprintf("%s (line %d)", c.Field, c.Line)
+		where := c.Spot.String()
 		if c.Version == "" {
 			row(c.Name, c.Role, "unknown", "-", where+": "+c.Unknown)
 			continue
 		}
 		row(c.Name, c.Role, shortDigest(c.Version), c.Sure, where)
 		if r := c.Refined; r != nil {
-			row("", "refined to", r.Version, workload.PrecisionPath, fmt.Sprintf("%s (line %d)", r.Field, r.Line))
+			row("", "refined to", r.Version, workload.PrecisionPath, r.Spot.String())
 		}
 	}
 	return table.Flush()

@@ -92,6 +92,8 @@ type Object struct {
 	Skipped string `json:"skipped,omitempty"`
 	// Error says why it could not be decided.
 	Error string `json:"error,omitempty"`
+	// Completion is what the server does to the object before it judges it, nil if that is nothing.
+	Completion *Completion `json:"completion,omitempty"`
 	// Findings are what the policies found, the strictest mode first.
 	Findings []Finding `json:"findings"`
 }
@@ -108,9 +110,9 @@ type Finding struct {
 	// Container and Volume name what it is about; either may be empty.
 	Container string `json:"container,omitempty"`
 	Volume    string `json:"volume,omitempty"`
-	// Field is the field path of the offending value, Line its line in the source.
-	Field string `json:"field"`
-	Line  int    `json:"line"`
+	// Spot is where the offending value is.
+	Spot
+
 	// Value is the offending value, Evidence what led to the finding.
 	Value    string `json:"value,omitempty"`
 	Evidence string `json:"evidence,omitempty"`

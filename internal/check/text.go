@@ -3,6 +3,7 @@ package check
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,6 +15,9 @@ import (
 var colors = map[string]string{"deny": "\x1b[31m", "warn": "\x1b[33m", "audit": "\x1b[2m"}
 
 const noColor = "\x1b[0m"
+
+// lostCode is the rule that says why an artifact that is asked for is not there.
+const lostCode = "inject.lost"
 
 // paint writes a mode in its color.
 func paint(mode string, color bool) string {
@@ -54,7 +58,11 @@ func (r *Result) WriteText(w io.Writer, color bool) error {
 		o := &r.Objects[i]
 		for j := range o.Findings {
 			f := &o.Findings[j]
-			fmt.Fprintf(&b, "%s: %s %s %s: %s\n    fix: %s\n", at(o.Source, f.Line), paint(f.Mode, color), f.Code, title(o.Object), printable(f.Message), printable(f.Fix))
+			message := f.Message
+			if f.Injected { // there is no line to find it by
+				message += " (" + f.Field + ", which is injected)"
+			}
+			fmt.Fprintf(&b, "%s: %s %s %s: %s\n    fix: %s\n", at(o.Source, f.Line), paint(f.Mode, color), f.Code, title(o.Object), printable(message), printable(f.Fix))
 		}
 	}
 	b.WriteString(r.Summary.String() + "\n")
@@ -93,6 +101,10 @@ func (r *Result) WriteNotes(w io.Writer) error {
 		}
 	}
 	writeProblems(&b, r.Problems, places)
+	for i := range r.Objects {
+		o := &r.Objects[i]
+		o.Completion.writeNotes(&b, &o.Place, o.Findings)
+	}
 	b.WriteString(r.Assumed.note(unnamed, r.PolicyRevision))
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -110,6 +122,31 @@ func writeProblems(b *strings.Builder, problems []manifest.Problem, unknown []Pl
 		p := &unknown[i]
 		fmt.Fprintf(b, "%s: note: %s is of a kind that Plainspec does not know (%s), and was not judged\n", at(p.Source, p.Line), title(p.Object), printable(p.Object.APIVersion))
 	}
+}
+
+// writeNotes writes what is completed, and what is not unless a finding says it.
+func (c *Completion) writeNotes(b *strings.Builder, p *Place, findings []Finding) {
+	if c == nil {
+		return
+	}
+	if len(c.Done) > 0 {
+		texts := make([]string, 0, len(c.Done))
+		for _, done := range c.Done {
+			texts = append(texts, done.Text)
+		}
+		fmt.Fprintf(b, "%s: note: %s is completed with %s\n", at(p.Source, p.Line), title(p.Object), printable(strings.Join(texts, ", ")))
+	}
+	for i := range c.Left {
+		left := &c.Left[i]
+		if !slices.ContainsFunc(findings, func(f Finding) bool { return f.Code == lostCode && f.Field == left.Field }) {
+			left.write(b, p, "warning")
+		}
+	}
+}
+
+// write writes why something is not completed.
+func (l *Left) write(b *strings.Builder, p *Place, level string) {
+	fmt.Fprintf(b, "%s: %s: %s: %s\n", at(p.Source, l.Line), level, title(p.Object), printable(l.Text))
 }
 
 // note says what was assumed; unnamed says that an object names no namespace.

@@ -83,13 +83,23 @@ func (p *parser) keys(node *yaml.Node) *syntaxError {
 // metadata.labels["app.kubernetes.io/version"] is written; that of the nearest field above it, if
 // it is not there.
 func (d *Document) LineOf(field string) int {
-	node, line := d.node, d.Line
-	for node != nil && field != "" {
-		var found *yaml.Node
-		found, line, field = step(resolve(node), field, line)
-		node = found
-	}
+	_, line := d.find(field)
 	return line
+}
+
+// Has reports whether a field, written as for LineOf, is there.
+func (d *Document) Has(field string) bool {
+	node, _ := d.find(field)
+	return node != nil
+}
+
+// find is the node of a field, nil if it is not there, and the line of the nearest one that is.
+func (d *Document) find(field string) (node *yaml.Node, line int) {
+	node, line = d.node, d.Line
+	for node != nil && field != "" {
+		node, line, field = step(resolve(node), field, line)
+	}
+	return node, line
 }
 
 // LineOfPointer is LineOf for the elements of a JSON pointer.

@@ -146,7 +146,7 @@ func (r *jsonReader) node() (*yaml.Node, error) {
 		node.Tag, node.Value = "!!str", token.String()
 	case '0':
 		node.Tag, node.Value = "!!float", token.String()
-		if !strings.ContainsAny(node.Value, ".eE") {
+		if isInteger(node.Value) {
 			node.Tag = "!!int"
 		}
 	case 'n':
@@ -155,6 +155,14 @@ func (r *jsonReader) node() (*yaml.Node, error) {
 		node.Tag, node.Value = "!!bool", token.String()
 	}
 	return node, nil
+}
+
+// isInteger reports whether a number is one that an integer of 64 bits holds; the others are read
+// as kubectl reads them, as floating-point numbers.
+func isInteger(number string) bool {
+	_, signed := strconv.ParseInt(number, 10, 64)
+	_, unsigned := strconv.ParseUint(number, 10, 64)
+	return signed == nil || unsigned == nil
 }
 
 func (r *jsonReader) children(node *yaml.Node, end jsontext.Kind) error {

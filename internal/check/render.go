@@ -1,0 +1,160 @@
+package check
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/aymanbagabas/go-udiff"
+
+	"plainspec.dev/plainspec/internal/manifest"
+	"plainspec.dev/plainspec/internal/mutate"
+)
+
+// Rendering is a batch of manifests as the server would complete them.
+type Rendering struct {
+	objects  []rendered
+	problems []manifest.Problem
+}
+
+// rendered is one object before and after completion; if an artifact that it asks for cannot be
+// injected, both are the same.
+type rendered struct {
+	Place
+
+	before, after []byte
+	completion    *Completion
+}
+
+// Render completes each object of a batch. Objects of kinds that the server does not complete stay
+// as they are.
+func (c *Checker) Render(ctx context.Context, batch manifest.Batch) *Rendering {
+	r := &Rendering{problems: append([]manifest.Problem{}, batch.Problems...)}
+	for i := range batch.Documents {
+		d := &batch.Documents[i]
+		as, err := c.complete(ctx, d)
+		if err != nil {
+			r.problems = append(r.problems, undecided(d, fmt.Errorf("could not complete: %w", err)))
+			continue
+		}
+		object := rendered{Place: placeOf(d), before: d.Object, after: as.document.Object, completion: as.completion}
+		if as.completion.lost() {
+			object.after = object.before
+		}
+		r.objects = append(r.objects, object)
+	}
+	return r
+}
+
+// lost reports whether an artifact that is asked for is not injected.
+func (c *Completion) lost() bool {
+	if c == nil {
+		return false
+	}
+	for i := range c.Left {
+		if c.Left[i].lost() {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *Left) lost() bool { return l.What == mutate.Inject }
+
+// Lost reports whether an artifact that is asked for cannot be injected.
+func (r *Rendering) Lost() bool {
+	for i := range r.objects {
+		if r.objects[i].completion.lost() {
+			return true
+		}
+	}
+	return false
+}
+
+// Incomplete reports whether something could not be read or completed.
+func (r *Rendering) Incomplete() bool { return incomplete(r.problems) }
+
+// WriteNotes writes what could not be read, and what is asked for and not completed.
+func (r *Rendering) WriteNotes(w io.Writer) error {
+	var b strings.Builder
+	writeProblems(&b, r.problems, nil)
+	for i := range r.objects {
+		o := &r.objects[i]
+		if o.completion == nil {
+			continue
+		}
+		for j := range o.completion.Left {
+			level := "warning"
+			if o.completion.Left[j].lost() {
+				level = "error"
+			}
+			o.completion.Left[j].write(&b, &o.Place, level)
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// Printer writes an object, given as JSON, for people and programs: manifest.YAML or manifest.JSON.
+type Printer func(object []byte) ([]byte, error)
+
+// Write writes the completed objects one after the other, separated as documents of YAML where
+// separator says so. It writes nothing if something could not be read: half of a batch would be
+// applied as if it were the whole.
+func (r *Rendering) Write(w io.Writer, printer Printer, separator string) error {
+	if r.Incomplete() {
+		return nil
+	}
+	var b bytes.Buffer
+	for i := range r.objects {
+		text, err := printer(r.objects[i].after)
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			b.WriteString(separator)
+		}
+		b.Write(text)
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+// WriteDiff writes what completion changes, as a unified diff between the printed objects, and
+// nothing for the other objects.
+func (r *Rendering) WriteDiff(w io.Writer, printer Printer, color bool) error {
+	if r.Incomplete() {
+		return nil
+	}
+	var b strings.Builder
+	for i := range r.objects {
+		o := &r.objects[i]
+		before, err := printer(o.before)
+		if err != nil {
+			return err
+		}
+		after, err := printer(o.after)
+		if err != nil {
+			return err
+		}
+		name := at(o.Source, o.Line) + " " + title(o.Object)
+		for line := range strings.Lines(udiff.Unified(name, name+", completed", string(before), string(after))) {
+			b.WriteString(paintLine(printable(strings.TrimSuffix(line, "\n")), color) + "\n")
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// paintLine writes a line of a diff in its color.
+func paintLine(line string, color bool) string {
+	if code, ok := diffColors[line[:min(1, len(line))]]; ok && color {
+		return code + line + noColor
+	}
+	return line
+}
+
+// diffColors are the terminal's codes for what the lines of a diff start with.
+var diffColors = map[string]string{"+": "\x1b[32m", "-": "\x1b[31m", "@": "\x1b[36m"}
