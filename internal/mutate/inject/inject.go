@@ -23,7 +23,7 @@ const (
 	InvalidName         Code = "invalid_name"         // the artifact's name is no DNS label, or too long
 	InvalidArtifact     Code = "invalid_artifact"     // the value is no image reference
 	UnversionedArtifact Code = "unversioned_artifact" // the reference has no tag and no digest, or latest
-	PathMounted         Code = "path_mounted"         // something is mounted at, above (hiding it) or below the target already
+	PathMounted         Code = "path_mounted"         // something is mounted at the target already, or in it
 	NameTaken           Code = "name_taken"           // a container or volume of that name is there, and is another
 	FileTaken           Code = "file_taken"           // two artifacts would write the same file
 	WrongOS             Code = "wrong_os"             // the profile is for another operating system
@@ -86,23 +86,3 @@ type Planner struct{ options Options }
 
 // New returns a Planner.
 func New(o Options) *Planner { return &Planner{options: o} }
-
-// Plan says what to add to a Pod spec, from which everything that was injected before has been
-// taken out, for the artifacts that its template asks for. Targets has one entry for each of them.
-// Parts are empty if a single one has a problem: nothing is half-injected. An element that is there
-// already and is exactly what would be added is no conflict; Parts contain it all the same.
-// The spec and the field paths are of the template of a kind.
-func (p *Planner) Plan(spec *corev1.PodSpec, asked []workload.Asked) (Parts, []Target) {
-	return Parts{}, make([]Target, len(asked))
-}
-
-// HashContainer, HashVolume and HashMount identify an element by what was injected: the first 16
-// hexadecimal digits of a SHA-256 over its JSON form, without the fields that the API server and
-// its admission plug-ins fill in with their defaults.
-func HashContainer(c *corev1.Container) string { return "" }
-
-// HashVolume is as HashContainer, for a volume.
-func HashVolume(v *corev1.Volume) string { return "" }
-
-// HashMount is as HashContainer, for a mount.
-func HashMount(m *corev1.VolumeMount) string { return "" }

@@ -1,0 +1,162 @@
+package inject
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"strings"
+
+	"github.com/distribution/reference"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+// HashContainer, HashVolume and HashMount identify an element by what was injected: the first 16
+// hexadecimal digits of a SHA-256 over its JSON form, with all defaults that the API server fills
+// in, and without what its admission plug-ins add. So it is the same before and after storing.
+//
+// A field of a later Kubernetes is not in these types, and so not in the hash: if it is a default,
+// the element is still known for ours; if it is a user's edit, it is lost when the element is made
+// anew. The other way about, an upgrade of the cluster would make everything that was ever injected
+// the user's, and refuse the next apply of each of them.
+func HashContainer(c *corev1.Container) string {
+	c = c.DeepCopy()
+	defaultContainer(c)
+	return hash(c)
+}
+
+// HashVolume is as HashContainer, for a volume.
+func HashVolume(v *corev1.Volume) string {
+	if v.VolumeSource == (corev1.VolumeSource{}) {
+		return hash(&corev1.Volume{Name: v.Name, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}})
+	}
+	return hash(v)
+}
+
+// HashMount is as HashContainer, for a mount. Mounts have no defaults.
+func HashMount(m *corev1.VolumeMount) string { return hash(m) }
+
+// hash is empty for what has no JSON form. Nothing that was decoded from JSON lacks one.
+func hash(element any) string {
+	data, err := json.Marshal(element)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])[:16]
+}
+
+// defaultContainer does what SetObjectDefaults_Pod of k8s.io/kubernetes/pkg/apis/core/v1 (1.37) does
+// to a container, and takes out what the ServiceAccount plug-in adds.
+func defaultContainer(c *corev1.Container) {
+	defaulted(&c.TerminationMessagePath, corev1.TerminationMessagePathDefault)
+	defaulted(&c.TerminationMessagePolicy, corev1.TerminationMessageReadFile)
+	defaulted(&c.ImagePullPolicy, pullPolicy(c.Image))
+	for i := range c.Ports {
+		defaulted(&c.Ports[i].Protocol, corev1.ProtocolTCP)
+	}
+	for i := range c.Env {
+		defaultVariable(c.Env[i].ValueFrom)
+	}
+	defaultResources(&c.Resources)
+	for _, probe := range []*corev1.Probe{c.LivenessProbe, c.ReadinessProbe, c.StartupProbe} {
+		defaultProbe(probe)
+	}
+	if c.Lifecycle != nil {
+		for _, handler := range []*corev1.LifecycleHandler{c.Lifecycle.PostStart, c.Lifecycle.PreStop} {
+			if handler != nil {
+				defaultHTTPGet(handler.HTTPGet)
+			}
+		}
+	}
+	mounts := c.VolumeMounts[:0]
+	for _, mount := range c.VolumeMounts {
+		if !tokenMount(&mount) {
+			mounts = append(mounts, mount)
+		}
+	}
+	c.VolumeMounts = mounts
+}
+
+func defaulted[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func pullPolicy(image string) corev1.PullPolicy {
+	if len(image) > longestReference {
+		return corev1.PullIfNotPresent
+	}
+	named, err := reference.ParseNormalizedNamed(image)
+	if err != nil {
+		return corev1.PullIfNotPresent
+	}
+	if tagged, ok := reference.TagNameOnly(named).(reference.Tagged); ok && tagged.Tag() == "latest" {
+		return corev1.PullAlways
+	}
+	return corev1.PullIfNotPresent
+}
+
+func defaultVariable(from *corev1.EnvVarSource) {
+	if from == nil {
+		return
+	}
+	if from.FieldRef != nil {
+		defaulted(&from.FieldRef.APIVersion, "v1")
+	}
+	if from.FileKeyRef != nil && from.FileKeyRef.Optional == nil {
+		from.FileKeyRef.Optional = new(false)
+	}
+}
+
+// defaultResources rounds amounts as the API server does, and lets requests follow limits as it
+// does for Pods.
+func defaultResources(r *corev1.ResourceRequirements) {
+	for _, amounts := range []corev1.ResourceList{r.Limits, r.Requests} {
+		for name, amount := range amounts {
+			amount.RoundUp(resource.Milli)
+			amounts[name] = amount
+		}
+	}
+	for name, amount := range r.Limits {
+		if _, ok := r.Requests[name]; !ok {
+			if r.Requests == nil {
+				r.Requests = corev1.ResourceList{}
+			}
+			r.Requests[name] = amount
+		}
+	}
+}
+
+func defaultProbe(probe *corev1.Probe) {
+	if probe == nil {
+		return
+	}
+	defaulted(&probe.TimeoutSeconds, 1)
+	defaulted(&probe.PeriodSeconds, 10)
+	defaulted(&probe.SuccessThreshold, 1)
+	defaulted(&probe.FailureThreshold, 3)
+	defaultHTTPGet(probe.HTTPGet)
+	if probe.GRPC != nil && probe.GRPC.Service == nil {
+		probe.GRPC.Service = new("")
+	}
+}
+
+func defaultHTTPGet(get *corev1.HTTPGetAction) {
+	if get == nil {
+		return
+	}
+	defaulted(&get.Path, "/")
+	defaulted(&get.Scheme, corev1.URISchemeHTTP)
+	if get.Protocol == nil {
+		get.Protocol = new(corev1.HTTPProtocolHTTP1)
+	}
+}
+
+// tokenMount reports whether the ServiceAccount plug-in made a mount: read-only, of a volume whose
+// name it makes up, at one path.
+func tokenMount(m *corev1.VolumeMount) bool {
+	return m.MountPath == "/var/run/secrets/kubernetes.io/serviceaccount" && strings.HasPrefix(m.Name, "kube-api-access-") && m.ReadOnly
+}
