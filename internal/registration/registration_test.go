@@ -15,18 +15,26 @@ import (
 	"plainspec.dev/plainspec/internal/registration"
 )
 
-// TestTheConfigurationAsAWhole compares with testdata/validating.yaml, so that each change of what
-// the API server asks about is seen in a review. UPDATE_GOLDEN=1 writes it.
-func TestTheConfigurationAsAWhole(t *testing.T) {
+// TestTheConfigurationsAsAWhole compares with testdata/, so that each change of what the API server
+// asks about is seen in a review. UPDATE_GOLDEN=1 writes it.
+func TestTheConfigurationsAsAWhole(t *testing.T) {
 	t.Parallel()
-	got, err := yaml.Marshal(registration.Validating(registration.Options{
+	o := registration.Options{
 		URL: "https://127.0.0.1:9443/", CABundle: []byte("PEM"),
 		ExemptNamespaces: []string{"kube-system", "plainspec"}, Controllers: []string{`system:serviceaccount:a:b"\`},
-	}))
+		CompletePods: true,
+	}
+	golden(t, "validating.yaml", registration.Validating(o))
+	golden(t, "mutating.yaml", registration.Mutating(o))
+}
+
+func golden(t *testing.T, name string, configuration any) {
+	t.Helper()
+	got, err := yaml.Marshal(configuration)
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join("testdata", "validating.yaml")
+	file := filepath.Join("testdata", name)
 	if os.Getenv("UPDATE_GOLDEN") != "" {
 		if err := os.WriteFile(file, got, 0o600); err != nil {
 			t.Fatal(err)
@@ -109,5 +117,68 @@ func TestWithoutExemptNamespacesAllAreAskedAbout(t *testing.T) {
 	roots, children := webhooks(t, registration.Options{})
 	if roots.NamespaceSelector != nil || children.NamespaceSelector != nil {
 		t.Errorf("selectors are %v and %v, want none", roots.NamespaceSelector, children.NamespaceSelector)
+	}
+}
+
+// conditions are the names of a webhook's match conditions.
+func conditions(webhook *admissionregistrationv1.MutatingWebhook) []string {
+	var names []string
+	for _, condition := range webhook.MatchConditions {
+		names = append(names, condition.Name)
+	}
+	return names
+}
+
+func TestCompletionAsksOnlyAboutWhatItCanComplete(t *testing.T) {
+	t.Parallel()
+	unasked := []string{"not-controlled", "not-mirror", "template-changes"}
+	asked := append(slices.Clone(unasked), "asked")
+	tests := map[string]struct {
+		options registration.Options
+		want    map[string][]string // the conditions of each webhook
+	}{
+		"artifacts are asked for by annotations": {
+			want: map[string][]string{registration.RootsCompleteWebhook: asked},
+		},
+		"labels are for each root": {
+			options: registration.Options{CompleteAll: true},
+			want:    map[string][]string{registration.RootsCompleteWebhook: unasked},
+		},
+		"resources are for the Pods of controllers, too": {
+			options: registration.Options{CompleteAll: true, CompletePods: true},
+			want:    map[string][]string{registration.RootsCompleteWebhook: unasked, registration.PodsCompleteWebhook: {"controlled"}},
+		},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := make(map[string][]string)
+			for _, webhook := range registration.Mutating(tc.options).Webhooks {
+				got[webhook.Name] = conditions(&webhook)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("conditions mismatch (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestCompletionNeverHoldsAnythingUp(t *testing.T) {
+	t.Parallel()
+	for _, webhook := range registration.Mutating(registration.Options{CompletePods: true}).Webhooks {
+		if *webhook.FailurePolicy != admissionregistrationv1.Ignore || *webhook.TimeoutSeconds > 2 {
+			t.Errorf("%s: failure policy %s after %d s", webhook.Name, *webhook.FailurePolicy, *webhook.TimeoutSeconds)
+		}
+		for _, rule := range webhook.Rules {
+			for _, resource := range rule.Resources {
+				update := slices.Contains(rule.Operations, admissionregistrationv1.Update)
+				if fixed := resource == "pods" || resource == "jobs"; update == fixed {
+					t.Errorf("%s: %s are asked about at %v", webhook.Name, resource, rule.Operations)
+				}
+				if webhook.Name == registration.PodsCompleteWebhook && resource != "pods" {
+					t.Errorf("%s: %s that a controller made are completed, and would differ from its template", webhook.Name, resource)
+				}
+			}
+		}
 	}
 }
