@@ -137,7 +137,7 @@ func (k kubectl) refusesNewViolations(codes []string) {
 		result := k.run(root, "apply", "-f", "-", "--dry-run=server")
 		switch set.Rule(code).Mode {
 		case policy.ModeDeny:
-			if result.ExitCode == 0 || !strings.Contains(result.Stderr, "- "+code+" at spec.template.spec.") {
+			if result.ExitCode == 0 || !strings.Contains(result.Stderr, "- "+code+" at spec.template.") {
 				k.t.Errorf("a new violation of %s was not refused: %s%s", code, result.Stdout, result.Stderr)
 			}
 		case policy.ModeWarn:

@@ -125,15 +125,22 @@ var changing = []struct {
 }{
 	{regexp.MustCompile(`rejection [a-z2-7]{10}, policies [0-9a-f]{12}`), "rejection <id>, policies <revision>"},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "127.0.0.1:<port>"},
+	{regexp.MustCompile(`(revision"?: ?"?)[0-9a-f]{12}\b`), "${1}<revision>"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`), "<time>"},
+}
+
+// masked is what was printed, without what changes.
+func masked(text string) string {
+	for _, c := range changing {
+		text = c.pattern.ReplaceAllString(text, c.mask)
+	}
+	return text
 }
 
 // golden compares a text with testdata/<name>.txt; UPDATE_GOLDEN=1 writes it.
 func golden(t *testing.T, name, got string) {
 	t.Helper()
-	for _, c := range changing {
-		got = c.pattern.ReplaceAllString(got, c.mask)
-	}
+	got = masked(got)
 	file := filepath.Join("testdata", name+".txt")
 	if os.Getenv("UPDATE_GOLDEN") != "" {
 		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {

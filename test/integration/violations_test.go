@@ -13,15 +13,17 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"plainspec.dev/plainspec/internal/policy"
+	"plainspec.dev/plainspec/internal/workload"
 	"plainspec.dev/plainspec/policies"
 )
 
 // violation is a Pod template that a rule finds something in, and no other rule denies.
 type violation struct {
-	labels     map[string]string
-	init       []corev1.Container
-	containers []corev1.Container
-	volumes    []corev1.Volume
+	labels      map[string]string
+	annotations map[string]string
+	init        []corev1.Container
+	containers  []corev1.Container
+	volumes     []corev1.Volume
 }
 
 // tomcat is a server whose applications come from a volume.
@@ -43,6 +45,8 @@ func program(name, image string) violation {
 func violations() map[string]violation {
 	mislabelled := program("mislabelled", "example.com/shop:2.1.0")
 	mislabelled.labels = map[string]string{"app.kubernetes.io/version": "1.0.0"}
+	lost := program("lost", "example.com/lost-server:1.0.0") // no profile is for it
+	lost.annotations = map[string]string{workload.ArtifactAnnotation: "example.com/lost:1.0.0"}
 	return map[string]violation{
 		"version.hidden_in_volume": tomcat("hidden", corev1.VolumeSource{
 			FlexVolume: &corev1.FlexVolumeSource{Driver: "alicloud/disk", Options: map[string]string{"volumeId": "d-1"}},
@@ -57,6 +61,7 @@ func violations() map[string]violation {
 		"image.invalid":          program("invalid", "example.com/the shop:1.0.0"),
 		"image.moving_tag":       program("moving", "example.com/shop:stable"),
 		"label.version_mismatch": mislabelled,
+		"inject.lost":            lost,
 	}
 }
 
@@ -66,12 +71,13 @@ const story = "integration.plainspec.dev/story"
 // template is a Pod template with some violations at once.
 func template(labels map[string]string, all ...violation) corev1.PodTemplateSpec {
 	template := corev1.PodTemplateSpec{
-		ObjectMeta: metav1.ObjectMeta{Labels: maps.Clone(labels)},
+		ObjectMeta: metav1.ObjectMeta{Labels: maps.Clone(labels), Annotations: map[string]string{}},
 		// Nothing runs that would need time to end.
 		Spec: corev1.PodSpec{TerminationGracePeriodSeconds: new(int64)},
 	}
 	for _, v := range all {
 		maps.Copy(template.Labels, v.labels)
+		maps.Copy(template.Annotations, v.annotations)
 		template.Spec.InitContainers = append(template.Spec.InitContainers, v.init...)
 		template.Spec.Containers = append(template.Spec.Containers, v.containers...)
 		template.Spec.Volumes = append(template.Spec.Volumes, v.volumes...)
@@ -126,7 +132,7 @@ func pod(name string, all ...violation) *corev1.Pod {
 	template := template(map[string]string{"app": name}, all...)
 	return &corev1.Pod{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
-		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: template.Labels},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: template.Labels, Annotations: template.Annotations},
 		Spec:       template.Spec,
 	}
 }
