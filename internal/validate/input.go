@@ -37,7 +37,7 @@ func wanted(set *policy.Set) workload.Groups {
 		Image: mount("image"), Declared: mount("declared"), Filled: mount("filled"), Opaque: mount("opaque"), Config: mount("config"),
 		Platform: mount("platform"), Scratch: mount("scratch"),
 		Known: mount("known"), Index: workload.Index{Mounts: set.Flags("policies", "index", "mounts"), Names: set.Flags("policies", "index", "names")},
-		Labels: set.Reads("workload", "labels") || set.Reads("workload", "applications"),
+		Labels: set.Reads("workload", "labels") || set.Reads("workload", "applications"), Artifacts: set.Reads("workload", "artifacts"),
 	}
 }
 
@@ -73,7 +73,7 @@ func encodeRequest(r *InputRequest) *ast.Term {
 }
 
 func encodeWorkload(w *workload.Workload) *ast.Term {
-	members := make([]member, 0, 6)
+	members := make([]member, 0, 7)
 	members = append(members,
 		member{keys.kind, text(w.Kind)},
 		member{keys.group, text(w.Group)},
@@ -82,6 +82,7 @@ func encodeWorkload(w *workload.Workload) *ast.Term {
 	)
 	members = list(members, keys.labels, w.Labels, encodeLabel)
 	members = list(members, keys.applications, w.Applications, encodeComponent)
+	members = list(members, keys.artifacts, w.Artifacts, encodeArtifact)
 	return ast.ObjectTerm(members...)
 }
 
@@ -97,21 +98,50 @@ func encodeImages(i *workload.Images) *ast.Term {
 }
 
 func encodeImage(i *workload.Image) *ast.Term {
-	return ast.ObjectTerm(
+	return encodeNamed(&i.ImageName,
 		member{keys.container, text(i.Container)},
 		member{keys.volume, text(i.Volume)},
 		member{keys.role, text(i.Role)},
 		member{keys.field, text(i.Field)},
 		member{keys.value, text(i.Value)},
-		member{keys.registry, text(i.Registry)},
-		member{keys.repository, text(i.Repository)},
-		member{keys.name, text(i.Name)},
-		member{keys.tag, text(i.Tag)},
-		member{keys.digest, text(i.Digest)},
-		member{keys.precision, text(i.Precision)},
-		member{keys.words, array(i.Words, encodeString)},
-		member{keys.err, text(i.Error)},
 	)
+}
+
+func encodeArtifact(a *workload.Artifact) *ast.Term {
+	return encodeNamed(&a.ImageName,
+		member{keys.field, text(a.Field)},
+		member{keys.value, text(a.Value)},
+		member{keys.container, text(a.Container)},
+		member{keys.target, text(a.Target)},
+		member{keys.problem, text(a.Problem)},
+		member{keys.carriers, array(a.Carriers, encodeCarrier)},
+	)
+}
+
+func encodeCarrier(c *workload.Carrier) *ast.Term {
+	return encodeNamed(&c.ImageName,
+		member{keys.container, text(c.Container)},
+		member{keys.role, text(c.Role)},
+		member{keys.field, text(c.Field)},
+		member{keys.value, text(c.Value)},
+		member{keys.consumer, text(c.Consumer)},
+		member{keys.path, text(c.Path)},
+		member{keys.before, ast.InternedTerm(c.Before)},
+	)
+}
+
+// encodeNamed encodes what has a parsed image reference, and more members.
+func encodeNamed(n *workload.ImageName, more ...member) *ast.Term {
+	return ast.ObjectTerm(append(append(make([]member, 0, 16), more...),
+		member{keys.registry, text(n.Registry)},
+		member{keys.repository, text(n.Repository)},
+		member{keys.name, text(n.Name)},
+		member{keys.tag, text(n.Tag)},
+		member{keys.digest, text(n.Digest)},
+		member{keys.precision, text(n.Precision)},
+		member{keys.words, array(n.Words, encodeString)},
+		member{keys.err, text(n.Error)},
+	)...)
 }
 
 func encodeMounts(m *workload.Mounts) *ast.Term {
@@ -234,7 +264,8 @@ var keys = struct {
 	request, workload, object, operation, kind, group, namespace, user, dryRun, images, mounts, labels, applications, untagged, tagged,
 	pinned, invalid, container, volume, role, field, value, registry, repository, name, tag, digest, precision, err, image, declared, filled,
 	opaque, config, platform, scratch, path, above, segments, typ, source, target, subPath, readOnly, references, declarations, verb, flag,
-	position, write, version, refined, refinedBy, words, ending, exact, all, known *ast.Term
+	position, write, version, refined, refinedBy, words, ending, exact, all, known, artifacts,
+	problem, carriers, consumer, before *ast.Term
 }{
 	request: ast.StringTerm("request"), workload: ast.StringTerm("workload"), object: ast.StringTerm("object"),
 	operation: ast.StringTerm("operation"), kind: ast.StringTerm("kind"), group: ast.StringTerm("group"),
@@ -254,5 +285,6 @@ var keys = struct {
 	flag: ast.StringTerm("flag"), position: ast.StringTerm("position"), write: ast.StringTerm("write"),
 	version: ast.StringTerm("version"), refined: ast.StringTerm("refined"), refinedBy: ast.StringTerm("refinedBy"),
 	words: ast.StringTerm("words"), exact: ast.StringTerm("exact"), all: ast.StringTerm("all"), known: ast.StringTerm("known"),
-	ending: ast.StringTerm("ending"),
+	ending: ast.StringTerm("ending"), artifacts: ast.StringTerm("artifacts"), problem: ast.StringTerm("problem"),
+	carriers: ast.StringTerm("carriers"), consumer: ast.StringTerm("consumer"), before: ast.StringTerm("before"),
 }

@@ -65,17 +65,18 @@ type Request struct {
 	Object, OldObject []byte
 }
 
-// Skip is why a request is not judged.
-type Skip string
+// Skip is why a request is not judged, or its object not completed: both share their reasons, and
+// what is out of scope for one is for the other.
+type Skip = mutate.Skip
 
 // The reasons for not judging a request. Whatever is not listed is judged.
 const (
-	SkipNone        Skip = ""
+	SkipNone             = mutate.SkipNone
 	SkipKind        Skip = "kind"        // holds no Pod spec that Plainspec knows
 	SkipOperation   Skip = "operation"   // neither creates nor updates
 	SkipSubresource Skip = "subresource" // status, scale and others that change no Pod spec
-	SkipMirror      Skip = "mirror"      // a static Pod's mirror, made by its kubelet
-	SkipUnchanged   Skip = "unchanged"   // the Pod template is what it was
+	SkipMirror           = mutate.SkipMirror
+	SkipUnchanged        = mutate.SkipUnchanged
 )
 
 // Options are what a Reviewer is made of.
@@ -196,19 +197,22 @@ func (r *Reviewer) Review(ctx context.Context, req Request, now time.Time) (Deci
 	return d, nil
 }
 
-// Complete says what is missing in the object of a request. Its error means that nothing could be
-// told; a request is never refused for that.
+// Complete says what is missing in the object of a request; it is skipped for the reasons of Skip
+// and of the Completer, and in every subresource. Its error means that nothing could be told; a
+// request is never refused for that.
 func (r *Reviewer) Complete(ctx context.Context, req Request) (mutate.Result, error) {
 	kind, skip := inScope(&req)
 	if skip == SkipNone && req.SubResource != "" {
 		skip = SkipSubresource
 	}
 	if skip != SkipNone {
-		return mutate.Result{Skipped: mutate.Skip(skip)}, nil
+		return mutate.Result{Skipped: skip}, nil
 	}
-	return r.options.Completer.Complete(ctx, mutate.Input{
-		Kind: kind, Update: req.Operation == Update, Namespace: req.Namespace, Object: req.Object, Old: req.OldObject,
-	})
+	return r.options.Completer.Complete(ctx, req.completion(kind))
+}
+
+func (r *Request) completion(kind kinds.Kind) mutate.Input {
+	return mutate.Input{Kind: kind, Update: r.Operation == Update, Namespace: r.Namespace, Object: r.Object, Old: r.OldObject}
 }
 
 // unjudged are the subresources that change no Pod spec, or only what is no version.
@@ -242,6 +246,13 @@ func (r *Reviewer) makesChildren(user string, owner workload.Owner) bool {
 // judge turns an object into facts, asks the policies, and gives each finding its mode.
 func (r *Reviewer) judge(ctx context.Context, req *Request, object *workload.Object, child bool) ([]Judgement, error) {
 	facts := r.reader.Read(object, r.want)
+	if r.want.Artifacts && object.Asks() {
+		destinations, err := r.destinations(req, object)
+		if err != nil {
+			return nil, err
+		}
+		facts.AddArtifacts(destinations)
+	}
 	input := Input{Workload: *facts, Request: InputRequest{
 		Operation: req.Operation, Kind: req.Kind, Group: req.Group, Namespace: req.Namespace, User: req.User, DryRun: req.DryRun,
 	}}

@@ -43,41 +43,81 @@ type Asked struct {
 // paths of annotations of Plainspec that mean nothing where they stand: misspelt ones, choices for
 // an artifact that is not asked for, and artifacts asked for on the object instead of its template.
 func (r *Reader) Asked(o *Object) (asked []Asked, stray []string) {
-	template := o.template()
-	annotations := template.Metadata.Annotations
-	path := o.kind.Template.AnnotationsPath()
-	if o.kind.Template != kinds.TemplateSelf {
-		for key := range o.raw.Metadata.Annotations {
-			if strings.HasPrefix(key, AnnotationPrefix) && key != InjectedAnnotation {
-				stray = append(stray, annotationField(kinds.TemplateSelf.AnnotationsPath(), key))
-			}
-		}
-	}
+	annotations, path := o.TemplateAnnotations(), o.kind.Template.AnnotationsPath()
 	for key, value := range annotations {
-		if !strings.HasPrefix(key, AnnotationPrefix) || key == InjectedAnnotation {
+		if !said(key) {
 			continue
 		}
-		kind, name, _ := strings.Cut(key, ".dev/")
-		kind, name, _ = strings.Cut(name, ".")
-		switch kind = AnnotationPrefix + kind; kind {
-		case ArtifactAnnotation:
+		field := annotationField(path, key)
+		switch kind, name := splitKey(key); {
+		case kind == ArtifactAnnotation:
 			asked = append(asked, Asked{
-				Name: name, Field: annotationField(path, key), Value: value, Image: r.images.parse(value),
+				Name: name, Field: field, Value: value, Image: r.images.parse(value),
 				Profile:   choice(annotations, ProfileAnnotation, name),
 				Mode:      choice(annotations, ModeAnnotation, name),
 				Container: choice(annotations, ContainerAnnotation, name),
 			})
-		case ProfileAnnotation, ModeAnnotation, ContainerAnnotation:
-			if _, ok := annotations[named(ArtifactAnnotation, name)]; !ok && !(name == "" && asksForAny(annotations)) {
-				stray = append(stray, annotationField(path, key))
+		case !chooses(kind) || !asksFor(annotations, name):
+			stray = append(stray, field)
+		}
+	}
+	if o.kind.Template != kinds.TemplateSelf {
+		for key := range o.Annotations() {
+			if said(key) {
+				stray = append(stray, annotationField(kinds.TemplateSelf.AnnotationsPath(), key))
 			}
-		default:
-			stray = append(stray, annotationField(path, key))
 		}
 	}
 	slices.SortFunc(asked, func(a, b Asked) int { return strings.Compare(a.Name, b.Name) })
 	slices.Sort(stray)
 	return asked, stray
+}
+
+// Asks reports whether the object's template asks for an artifact.
+func (o *Object) Asks() bool { return asksFor(o.TemplateAnnotations(), "") }
+
+// said reports whether an annotation is one by which people tell Plainspec something.
+func said(key string) bool {
+	return strings.HasPrefix(key, AnnotationPrefix) && key != InjectedAnnotation
+}
+
+// splitKey splits "plainspec.dev/artifact.web" into what it says and the name of an artifact. The
+// kind is empty if a dot has no name behind it.
+func splitKey(key string) (kind, name string) {
+	at := strings.IndexByte(key[len(AnnotationPrefix):], '.') + len(AnnotationPrefix)
+	switch {
+	case at < len(AnnotationPrefix):
+		return key, ""
+	case at == len(key)-1:
+		return "", ""
+	}
+	return key[:at], key[at+1:]
+}
+
+// chooses reports whether a kind of annotations chooses something for artifacts.
+func chooses(kind string) bool {
+	return kind == ProfileAnnotation || kind == ModeAnnotation || kind == ContainerAnnotation
+}
+
+// asksFor reports whether annotations ask for the artifact of a name; without a name, for any.
+func asksFor(annotations map[string]string, name string) bool {
+	if name == "" {
+		return countAsked(annotations) > 0
+	}
+	_, ok := annotations[named(ArtifactAnnotation, name)]
+	return ok
+}
+
+func countAsked(annotations map[string]string) int {
+	count := 0
+	for key := range annotations {
+		if said(key) {
+			if kind, _ := splitKey(key); kind == ArtifactAnnotation {
+				count++
+			}
+		}
+	}
+	return count
 }
 
 // choice is the value of an annotation for one artifact, or else that for all.
@@ -93,15 +133,6 @@ func named(key, name string) string {
 		return key
 	}
 	return key + "." + name
-}
-
-func asksForAny(annotations map[string]string) bool {
-	for key := range annotations {
-		if key == ArtifactAnnotation || strings.HasPrefix(key, ArtifactAnnotation+".") {
-			return true
-		}
-	}
-	return false
 }
 
 func annotationField(path, key string) string { return path + `["` + key + `"]` }

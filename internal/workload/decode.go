@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -168,6 +169,9 @@ func Decode(raw []byte, kind kinds.Kind) (*Object, error) {
 	return o, nil
 }
 
+// Kind is the row of the object's kind.
+func (o *Object) Kind() kinds.Kind { return o.kind }
+
 // Name is the object's name, or its generateName followed by "*" while the API server has not
 // given it one.
 func (o *Object) Name() string {
@@ -229,24 +233,58 @@ func (o *Object) template() podTemplate {
 
 // SameTemplate reports whether two versions of an object hold the same Pod template, byte for
 // byte: the API server writes both in one way, so that equal templates are equal text. For a Pod
-// it compares the spec, because Pods change their metadata while they run.
+// it compares the spec and the artifacts that are asked for, because Pods change their other
+// metadata while they run.
 func SameTemplate(raw, old []byte, kind kinds.Kind) (bool, error) {
-	template, err := rawTemplate(raw, kind)
-	if err != nil {
-		return false, fmt.Errorf("decode %s: %w", kind.Name, err)
-	}
-	before, err := rawTemplate(old, kind)
-	if err != nil {
-		return false, fmt.Errorf("decode old %s: %w", kind.Name, err)
-	}
-	return bytes.Equal(template, before), nil
-}
-
-func rawTemplate(raw []byte, kind kinds.Kind) (jsontext.Value, error) {
 	where := string(kind.Template)
 	if kind.Template == kinds.TemplateSelf {
 		where = kind.Template.SpecPath()
 	}
+	same, err := sameAt(where, raw, old, kind, bytes.Equal)
+	if same && kind.Template == kinds.TemplateSelf {
+		return sameAt(kind.Template.AnnotationsPath(), raw, old, kind, sameRequests)
+	}
+	return same, err
+}
+
+// sameAt compares what stands at a field path in two versions of an object.
+func sameAt(where string, raw, old []byte, kind kinds.Kind, same func(a, b []byte) bool) (bool, error) {
+	value, err := rawAt(where, raw)
+	if err != nil {
+		return false, fmt.Errorf("decode %s: %w", kind.Name, err)
+	}
+	before, err := rawAt(where, old)
+	if err != nil {
+		return false, fmt.Errorf("decode old %s: %w", kind.Name, err)
+	}
+	return same(value, before), nil
+}
+
+// sameRequests reports whether two sets of annotations ask for the same artifacts in the same way.
+// What cannot be read is not the same.
+func sameRequests(raw, old []byte) bool {
+	if bytes.Equal(raw, old) {
+		return true
+	}
+	after, err := requests(raw)
+	if err != nil {
+		return false
+	}
+	before, err := requests(old)
+	return err == nil && maps.Equal(after, before)
+}
+
+func requests(raw []byte) (map[string]string, error) {
+	if len(raw) == 0 {
+		return nil, nil
+	}
+	var annotations map[string]string
+	err := json.Unmarshal(raw, &annotations)
+	maps.DeleteFunc(annotations, func(key, _ string) bool { return !strings.HasPrefix(key, ArtifactAnnotation) })
+	return annotations, err
+}
+
+func rawAt(where string, raw []byte) (jsontext.Value, error) {
 	dec := jsontext.NewDecoder(bytes.NewReader(raw))
 	for name := range strings.SplitSeq(where, ".") {
 		found, err := seek(dec, name)

@@ -18,6 +18,7 @@ type Groups struct {
 	Untagged, Tagged, Exact, Pinned, Invalid, All              bool // of images
 	Image, Declared, Filled, Opaque, Config, Platform, Scratch bool // of mounts
 	Known, Labels                                              bool
+	Artifacts                                                  bool // made by AddArtifacts, not by Read
 	// Index says which opaque volumes the policies know (see Mounts.Known).
 	Index Index
 }
@@ -25,7 +26,7 @@ type Groups struct {
 // AllGroups wants every fact.
 func AllGroups() Groups {
 	return Groups{
-		true, true, true, true, true, true, true, true, true, true, true, true, true, true, true, Index{},
+		true, true, true, true, true, true, true, true, true, true, true, true, true, true, true, true, Index{},
 	}
 }
 

@@ -16,19 +16,21 @@ type TooHeavyError struct{ Weight int }
 
 // Error implements error.
 func (e *TooHeavyError) Error() string {
-	return fmt.Sprintf("the object is too large to judge: it has about %d containers, mounts, words, variables and path elements, and %d is the most", e.Weight, heaviest)
+	return fmt.Sprintf("the object is too large to judge: it has about %d containers, mounts, words, variables, path elements and artifacts, and %d is the most", e.Weight, heaviest)
 }
 
 // weight is about how many facts an object has.
 func (o *Object) weight() int {
 	template := o.template()
-	containers, mounts := 0, 0
+	containers, mounts, number, widest := 0, 0, 0, 0
 	for _, list := range [][]container{template.Spec.InitContainers, template.Spec.Containers, template.Spec.EphemeralContainers} {
 		for i := range list {
 			c := &list[i]
 			containers += c.weight()
 			mounts += len(c.VolumeMounts)
+			widest = max(widest, len(c.VolumeMounts))
 		}
+		number += len(list)
 	}
 	// Each mount of a volume has all that its driver is told.
 	heaviestDriver := 0
@@ -37,7 +39,9 @@ func (o *Object) weight() int {
 			heaviestDriver = max(heaviestDriver, bytes.Count(v.source, []byte{'"'})/4+bytes.Count(v.source, []byte{'/'}))
 		}
 	}
-	return containers + mounts*heaviestDriver
+	// Each artifact has, at the most, each container as a carrier to each mount of the one that reads it.
+	artifacts := countAsked(template.Metadata.Annotations) * (4 + 4*widest*number)
+	return containers + mounts*heaviestDriver + artifacts
 }
 
 func (c *container) weight() int {

@@ -44,6 +44,8 @@ type Workload struct {
 	Labels []VersionLabel `json:"labels,omitempty" jsonschema:"each app.kubernetes.io/version label, on the object and on its template"`
 	// Applications are the components with the role application; only present beside Labels.
 	Applications []Component `json:"applications,omitempty" jsonschema:"the components with the role application; present only where labels is"`
+	// Artifacts are what the template asks for by annotations; added by AddArtifacts.
+	Artifacts []Artifact `json:"artifacts,omitempty" jsonschema:"the artifacts that the Pod template asks for by annotations"`
 
 	containers []containerFacts
 	byName     map[string]*containerFacts // nil until asked for

@@ -1,0 +1,56 @@
+package validate
+
+import (
+	"fmt"
+
+	"plainspec.dev/plainspec/internal/workload"
+)
+
+// destinations says where the artifacts that an object asks for are to be read, and why those that
+// cannot be injected cannot.
+func (r *Reviewer) destinations(req *Request, object *workload.Object) ([]workload.Destination, error) {
+	targets, err := r.options.Completer.Targets(object, req.completion(object.Kind()))
+	if err != nil {
+		return nil, fmt.Errorf("find artifacts' servers: %w", err)
+	}
+	before, err := r.askedBefore(req, object)
+	if err != nil {
+		return nil, err
+	}
+	destinations := make([]workload.Destination, len(targets))
+	for i := range targets {
+		t := &targets[i]
+		d := workload.Destination{Asked: t.Asked, Container: t.Container, Path: t.Path}
+		if t.Problem != nil {
+			d.Problem = t.Problem.Text
+		}
+		if before != nil && before[t.Asked.Name] != t.Asked.Value {
+			d.Problem = fixed(req.Kind)
+		}
+		destinations[i] = d
+	}
+	return destinations, nil
+}
+
+// askedBefore are the artifacts that the stored object asks for, by name, if its containers cannot
+// be exchanged any more; nil if they can.
+func (r *Reviewer) askedBefore(req *Request, object *workload.Object) (map[string]string, error) {
+	if req.Operation != Update || len(req.OldObject) == 0 || !object.Kind().Fixed {
+		return nil, nil
+	}
+	old, err := workload.Decode(req.OldObject, object.Kind())
+	if err != nil {
+		return nil, fmt.Errorf("old object: %w", err)
+	}
+	before := make(map[string]string)
+	asked, _ := r.reader.Asked(old)
+	for i := range asked {
+		before[asked[i].Name] = asked[i].Value
+	}
+	return before, nil
+}
+
+// fixed says why another artifact cannot be injected into an object that exists.
+func fixed(kind string) string {
+	return fmt.Sprintf("the containers of a %s that exists cannot be exchanged; delete it and apply it again: kubectl replace --force -f FILE", kind)
+}
