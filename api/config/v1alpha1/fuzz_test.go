@@ -15,6 +15,8 @@ import (
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(header + "enforcement: enforce\nrules: {image.moving_tag: {mode: audit}}\n"))
 	f.Add([]byte(header + "parameters: {a: [1, 1.5, null, {b: c}]}\ncontrollers: [{user: a}]\ncontact: hello\n"))
+	f.Add([]byte(completion))
+	f.Add([]byte(header + "completion: {profiles: [{init: {resources: {limits: {cpu: lots}}}}]}\n"))
 	f.Add([]byte(header + "---\n" + header))
 	f.Add([]byte(header + "parameters: {a: &x [1], b: *x, c: {<<: {d: 1}}}\n"))
 	f.Add([]byte(`{"apiVersion":"config.plainspec.dev/v1alpha1","kind":"Configuration","x":{"y":1,"y":2}}`))

@@ -8,9 +8,12 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"strconv"
 	"strings"
 
+	jsonv2 "github.com/go-json-experiment/json"
 	yamlv3 "go.yaml.in/yaml/v3"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
@@ -61,7 +64,7 @@ func Decode(data []byte) (*Configuration, error) {
 	codecs := serializer.NewCodecFactory(scheme, serializer.EnableStrict)
 	c := &Configuration{}
 	if _, _, err := codecs.UniversalDeserializer().Decode(document, nil, c); err != nil {
-		return nil, decodeError(err)
+		return nil, decodeError(document, err)
 	}
 	SetDefaults(c)
 	if errs := Validate(c); len(errs) > 0 {
@@ -146,16 +149,42 @@ func checkKind(document []byte) error {
 	return nil
 }
 
-// decodeError says what is wrong with the file: the decoder's own words are about Go types.
-func decodeError(err error) error {
-	if typeErr := new(json.UnmarshalTypeError); errors.As(err, &typeErr) {
-		return fmt.Errorf("%s: is of type %s, must be of type %s", typeErr.Field, typeErr.Value, jsonType(typeErr.Type.Kind()))
+// decodeError says what is wrong with a document: the decoder's own words are about Go types, and about an amount it
+// does not even say where it stands.
+func decodeError(document []byte, err error) error {
+	if strict, ok := runtime.AsStrictDecodingError(err); ok {
+		return oneLine(errors.Join(strict.Errors()...))
 	}
-	strict, ok := runtime.AsStrictDecodingError(err)
-	if !ok {
+	typeErr := new(json.UnmarshalTypeError)
+	switch {
+	case errors.As(err, &typeErr):
+		return fmt.Errorf("%s: is of type %s, must be of type %s", place(document, typeErr.Field), typeErr.Value, jsonType(typeErr.Type.Kind()))
+	case errors.Is(err, resource.ErrFormatWrong), errors.Is(err, resource.ErrNumeric), errors.Is(err, resource.ErrSuffix):
+		return fmt.Errorf("%s: is no amount, write one such as 100m, 0.5 or 64Mi", place(document, "amount"))
+	default:
 		return oneLine(err)
 	}
-	return oneLine(errors.Join(strict.Errors()...))
+}
+
+// place is the path of the first value in a document that does not decode, in the form of validation's paths; it is
+// otherwise if that cannot be told.
+func place(document []byte, otherwise string) string {
+	semantic := new(jsonv2.SemanticError)
+	if err := jsonv2.Unmarshal(document, new(Configuration)); !errors.As(err, &semantic) || semantic.JSONPointer == "" {
+		return otherwise
+	}
+	var path strings.Builder
+	for token := range semantic.JSONPointer.Tokens() {
+		switch _, err := strconv.Atoi(token); {
+		case err == nil, strings.ContainsAny(token, "./"):
+			path.WriteString("[" + token + "]")
+		case path.Len() > 0:
+			path.WriteString("." + token)
+		default:
+			path.WriteString(token)
+		}
+	}
+	return path.String()
 }
 
 // jsonType returns JSON's name for the only kinds of values that a Configuration is made of.
@@ -165,6 +194,8 @@ func jsonType(kind reflect.Kind) string {
 		return "object"
 	case reflect.Slice:
 		return "array"
+	case reflect.Int64:
+		return "integer"
 	default:
 		return kind.String()
 	}

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -14,6 +16,29 @@ import (
 )
 
 const header = "apiVersion: config.plainspec.dev/v1alpha1\nkind: Configuration\n"
+
+// completion is a file with every field of completion that goes together.
+const completion = header + `
+completion:
+  profiles:
+  - name: shop
+    match: {servers: [tomcat], images: [shop/server], artifacts: [shop/app]}
+    os: windows
+    source: /app.war
+    rename: ROOT.war
+    target: /srv/webapps
+    hideTarget: true
+    readOnly: true
+    init: {mountPath: /out, command: [copy.exe, /app.war], resources: {}, sizeLimit: 1Gi}
+  resources:
+    templates: true
+    classes:
+    - namespaces: ["team-*"]
+      main: {requests: {cpu: 0.1}, limits: {memory: 1Gi}}
+      init: {limits: {cpu: 1}}
+      sidecar: {requests: {memory: 64Mi}}
+  labels: {version: true, name: true, instance: true, values: {part-of: shop}}
+`
 
 func typeMeta() metav1.TypeMeta {
 	return metav1.TypeMeta{APIVersion: v1alpha1.APIVersion, Kind: v1alpha1.Kind}
@@ -59,6 +84,42 @@ contact: "Questions: #platform on chat"
 				},
 				Controllers: []v1alpha1.ControllerIdentity{{User: "system:serviceaccount:kruise-system:kruise-manager"}},
 				Contact:     "Questions: #platform on chat",
+			},
+		},
+		"a profile gets its defaults": {
+			file: header + "completion: {profiles: [{name: shop, match: {servers: [tomcat]}, source: /app.war, target: /webapps}]}\n",
+			want: &v1alpha1.Configuration{
+				TypeMeta: typeMeta(), Enforcement: v1alpha1.EnforcementObserve,
+				Completion: v1alpha1.Completion{Profiles: []v1alpha1.Profile{{
+					Name: "shop", Match: v1alpha1.Match{Servers: []string{"tomcat"}}, OS: v1alpha1.Linux,
+					Source: "/app.war", Target: "/webapps", Init: v1alpha1.InitStrategy{MountPath: "/plainspec/artifact"},
+				}}},
+			},
+		},
+		"every field of completion is read, and none is replaced by a default": {
+			file: completion,
+			want: &v1alpha1.Configuration{
+				TypeMeta: typeMeta(), Enforcement: v1alpha1.EnforcementObserve,
+				Completion: v1alpha1.Completion{
+					Profiles: []v1alpha1.Profile{{
+						Name: "shop", OS: v1alpha1.Windows, Source: "/app.war", Rename: "ROOT.war", Target: "/srv/webapps",
+						Match:      v1alpha1.Match{Servers: []string{"tomcat"}, Images: []string{"shop/server"}, Artifacts: []string{"shop/app"}},
+						HideTarget: true, ReadOnly: true,
+						Init: v1alpha1.InitStrategy{
+							MountPath: "/out", Command: []string{"copy.exe", "/app.war"}, SizeLimit: new(resource.MustParse("1Gi")),
+							Resources: &corev1.ResourceRequirements{},
+						},
+					}},
+					Resources: &v1alpha1.Resources{Templates: true, Classes: []v1alpha1.ResourceClass{{
+						Namespaces: []string{"team-*"},
+						Main: &corev1.ResourceRequirements{
+							Requests: corev1.ResourceList{"cpu": resource.MustParse("0.1")}, Limits: corev1.ResourceList{"memory": resource.MustParse("1Gi")},
+						},
+						Init:    &corev1.ResourceRequirements{Limits: corev1.ResourceList{"cpu": resource.MustParse("1")}},
+						Sidecar: &corev1.ResourceRequirements{Requests: corev1.ResourceList{"memory": resource.MustParse("64Mi")}},
+					}}},
+					Labels: &v1alpha1.Labels{Version: true, Name: true, Instance: true, Values: map[string]string{"part-of": "shop"}},
+				},
 			},
 		},
 		"JSON is read too": {
@@ -156,7 +217,29 @@ func TestLoadRefuses(t *testing.T) {
 		},
 		"a number as a mode": {
 			file:    header + "rules: {image.moving_tag: {mode: 1}}\n",
-			wantErr: "rules.mode: is of type number, must be of type string",
+			wantErr: "rules[image.moving_tag].mode: is of type number, must be of type string",
+		},
+		"a word as an amount, by where it stands": {
+			file:    header + "completion: {profiles: [{name: a}, {init: {resources: {limits: {cpu: lots}}}}]}\n",
+			wantErr: "completion.profiles[1].init.resources.limits.cpu: is no amount, write one such as 100m, 0.5 or 64Mi",
+		},
+		"an amount with an unknown unit": {
+			file:    header + "completion: {profiles: [{init: {sizeLimit: 1MB}}]}\n",
+			wantErr: "completion.profiles[0].init.sizeLimit: is no amount, write one such as 100m, 0.5 or 64Mi",
+		},
+		"a user's name instead of its id": {
+			file:    header + "completion: {profiles: [{init: {user: tomcat}}]}\n",
+			wantErr: "completion.profiles[0].init.user: is of type string, must be of type integer",
+		},
+		"a command that is no list": {
+			file:    header + "completion: {profiles: [{init: {command: cp}}]}\n",
+			wantErr: "completion.profiles[0].init.command: is of type string, must be of type array",
+		},
+		"unknown fields of completion, each with its path": {
+			file: header + "completion:\n  profiles: [{sorce: /app.war, init: {image: a}}]\n  resources: {classes: [{main: {limit: {cpu: 1}}}]}\n" +
+				"  labels: {partOf: shop}\n",
+			wantErr: `unknown field "completion.labels.partOf"; unknown field "completion.profiles[0].init.image"; ` +
+				`unknown field "completion.profiles[0].sorce"; unknown field "completion.resources.classes[0].main.limit"`,
 		},
 		"invalid values, all in one line": {
 			file: header + "enforcement: block\nrules:\n  image.moving_tag: {mode: block}\n",

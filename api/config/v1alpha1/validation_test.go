@@ -94,12 +94,17 @@ func TestDeepCopyIsIndependent(t *testing.T) {
 	t.Parallel()
 	original := v1alpha1.Default()
 	original.Parameters = map[string]runtime.RawExtension{"a": {Raw: []byte(`"x"`)}}
+	original.Completion.Profiles = []v1alpha1.Profile{{Init: v1alpha1.InitStrategy{Command: []string{"cp"}}}}
 
 	copied, ok := original.DeepCopyObject().(*v1alpha1.Configuration)
 	if !ok {
 		t.Fatal("DeepCopyObject() is not a *Configuration")
 	}
 	copied.Parameters["a"].Raw[1] = 'y'
+	copied.Completion.Profiles[0].Init.Command[0] = "mv"
+	if got := original.Completion.Profiles[0].Init.Command[0]; got != "cp" {
+		t.Errorf("original changed to %s", got)
+	}
 	if got := string(original.Parameters["a"].Raw); got != `"x"` {
 		t.Errorf("original changed to %s", got)
 	}
