@@ -62,6 +62,22 @@ func TestComponents(t *testing.T) {
 				{Name: "nginx", Role: RoleApplication, Container: "a", Version: "1.27.3", Field: "spec.containers[0].image", Precision: PrecisionExact},
 			},
 		},
+		"an init container that copies a folder's files is the application": {
+			object: `{spec: {initContainers: [{name: artifact, image: "acme/shop:2.0.0", command: [cp, -R, /app/., /plainspec/artifact], volumeMounts: [{name: v, mountPath: /plainspec/artifact}]}],
+				containers: [{name: a, image: "nginx:1.27.3", volumeMounts: [{name: v, mountPath: /usr/share/nginx/html, readOnly: true}]}]` + volume,
+			want: []Component{
+				{Name: "shop", Role: RoleApplication, Container: "artifact", Version: "2.0.0", Field: "spec.initContainers[0].image", Precision: PrecisionExact},
+				{Name: "nginx", Role: RoleServer, Container: "a", Version: "1.27.3", Field: "spec.containers[0].image", Precision: PrecisionExact},
+			},
+		},
+		"a single file of a volume is the application of the server that mounts it": {
+			object: `{spec: {initContainers: [{name: artifact, image: "acme/shop:2.0.0", command: [cp, /a.war, /plainspec/artifact/ROOT.war], volumeMounts: [{name: v, mountPath: /plainspec/artifact}]}],
+				containers: [{name: a, image: "tomcat:9.0.1", volumeMounts: [{name: v, mountPath: /webapps/ROOT.war, subPath: ROOT.war}]}]` + volume,
+			want: []Component{
+				{Name: "shop", Role: RoleApplication, Container: "artifact", Version: "2.0.0", Field: "spec.initContainers[0].image", Precision: PrecisionExact},
+				{Name: "tomcat", Role: RoleServer, Container: "a", Version: "9.0.1", Field: "spec.containers[0].image", Precision: PrecisionExact},
+			},
+		},
 		"an init container of the server's own image brings nothing": {
 			object: `{spec: {initContainers: [{name: i, image: "acme/shop:1.0.0", command: [cp, -r, /static, /v], volumeMounts: [{name: v, mountPath: /v}]}],
 				containers: [{name: a, image: "acme/shop:1.0.0", volumeMounts: [{name: v, mountPath: /v}]}]` + volume,

@@ -14,19 +14,7 @@ import (
 // read returns all facts of a manifest.
 func read(t *testing.T, group, kind, manifest string) *Workload {
 	t.Helper()
-	k, ok := kinds.Find(group, kind)
-	if !ok {
-		t.Fatalf("no kind %s", kind)
-	}
-	raw, err := yaml.YAMLToJSON([]byte(manifest))
-	if err != nil {
-		t.Fatal(err)
-	}
-	object, err := Decode(raw, k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return NewReader().Read(object, AllGroups())
+	return NewReader().Read(decoded(t, group, kind, manifest), AllGroups())
 }
 
 // mounts writes each mount as "class container:path source".
@@ -262,6 +250,39 @@ func TestSameTemplate(t *testing.T) {
 	}
 }
 
+func TestSameTemplateOfAPod(t *testing.T) {
+	t.Parallel()
+	pod, _ := kinds.Find("", "Pod")
+	object := func(annotations string) []byte {
+		return []byte(`{"metadata":{"annotations":` + annotations + `},"spec":{"containers":[{"name":"c"}]}}`)
+	}
+	const asked = `"plainspec.dev/artifact":"a:2"`
+	for name, tc := range map[string]struct {
+		raw, old string
+		want     bool
+	}{
+		"other annotations":             {`{"a":"1",` + asked + `}`, `{` + asked + `,"b":"2","plainspec.dev/injected":"{}"}`, true},
+		"the first annotation":          {`{"a":"1"}`, `null`, true},
+		"another artifact":              {`{"plainspec.dev/artifact":"a:3"}`, `{` + asked + `}`, false},
+		"one artifact more":             {`{` + asked + `,"plainspec.dev/artifact.web":"a:2"}`, `{` + asked + `}`, false},
+		"an artifact taken away":        {`{}`, `{` + asked + `}`, false},
+		"another choice":                {`{` + asked + `,"plainspec.dev/artifact-mode":"init"}`, `{` + asked + `}`, false},
+		"annotations that are none":     {`[]`, `{` + asked + `}`, false},
+		"old annotations that are none": {`{` + asked + `}`, `[]`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := SameTemplate(object(tc.raw), object(tc.old), pod)
+			if err != nil || got != tc.want {
+				t.Errorf("SameTemplate = %v, %v, want %v", got, err, tc.want)
+			}
+		})
+	}
+	if same, err := SameTemplate([]byte(`{"spec":{"containers":[{"name":"c"}]}}`), object(`{"a":"1"}`), pod); err != nil || !same {
+		t.Errorf("SameTemplate without metadata = %v, %v, want the same", same, err)
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"spec":{"containers":[{"name":"c","image":"a","volumeMounts":[{"name":"v","mountPath":"/m"}]}],"volumes":[{"name":"v","csi":{"driver":"d"}}]}}`))
 	kind, _ := kinds.Find("", "Pod")
@@ -272,6 +293,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		w := NewReader().Read(object, AllGroups())
 		w.Components()
+		w.AddArtifacts([]Destination{{}, {Container: "c"}})
 		if same, err := SameTemplate(raw, raw, kind); err != nil || !same {
 			t.Errorf("an object differs from itself: %v, %v", same, err)
 		}

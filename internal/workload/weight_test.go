@@ -24,10 +24,17 @@ func TestWhatIsTooLargeIsNotRead(t *testing.T) {
 		}
 		return `{"name":"v","csi":{"volumeAttributes":{` + strings.Join(list, ",") + `}}}`
 	}
+	asked := func(n int) string {
+		var list []string
+		for i := range n {
+			list = append(list, fmt.Sprintf(`"plainspec.dev/artifact.%d":"a:1"`, i))
+		}
+		return strings.Join(list, ",")
+	}
 	for name, tc := range map[string]struct {
-		init, container, volumes string
-		containers               int
-		wantTooHeavy             bool
+		annotations, container, volumes string
+		containers                      int
+		wantTooHeavy                    bool
 	}{
 		"a large Pod is read":             {container: mounts(10, "/var/lib/app/data"), containers: 500},
 		"many attributes of one mount":    {container: mounts(1, "/a"), containers: 1, volumes: attributes(3000)},
@@ -38,12 +45,15 @@ func TestWhatIsTooLargeIsNotRead(t *testing.T) {
 		"nothing but variables":           {container: `"env":[` + repeat(500_000, `{}`) + `]`, containers: 1, wantTooHeavy: true},
 		"a mount path of nothing else":    {container: mounts(1, strings.Repeat("/a", 2000)), containers: 1, wantTooHeavy: true},
 		"a deep mount path":               {container: mounts(10, strings.Repeat("/a", 50)), containers: 1},
+		"an artifact for a large Pod":     {annotations: asked(1), container: mounts(10, "/var/lib/app/data"), containers: 200},
+		"artifacts for a Pod of nothing":  {annotations: asked(10_000), containers: 1},
+		"many artifacts for a large Pod":  {annotations: asked(100), container: mounts(10, "/a"), containers: 100, wantTooHeavy: true},
 		"a script with colons is no list": {container: `"args":["sh","-c","` + strings.Repeat("a: b\\n", 2000) + `"]`, containers: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			pod, _ := kinds.Find("", "Pod")
-			_, err := Decode([]byte(`{"spec":{"containers":[`+repeat(tc.containers, `{`+tc.container+`}`)+`],"volumes":[`+tc.volumes+`]}}`), pod)
+			_, err := Decode([]byte(`{"metadata":{"annotations":{`+tc.annotations+`}},"spec":{"containers":[`+repeat(tc.containers, `{`+tc.container+`}`)+`],"volumes":[`+tc.volumes+`]}}`), pod)
 			if tooHeavy := (*TooHeavyError)(nil); errors.As(err, &tooHeavy) != tc.wantTooHeavy {
 				t.Errorf("Decode gives %v, want too heavy: %v", err, tc.wantTooHeavy)
 			}
