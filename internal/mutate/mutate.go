@@ -5,14 +5,10 @@
 package mutate
 
 import (
-	"context"
-
 	"gomodules.xyz/jsonpatch/v2"
 
 	"plainspec.dev/plainspec/api/config/v1alpha1"
 	"plainspec.dev/plainspec/internal/kinds"
-	"plainspec.dev/plainspec/internal/mutate/inject"
-	"plainspec.dev/plainspec/internal/workload"
 )
 
 // Options are what a Completer is made of.
@@ -47,6 +43,12 @@ const (
 	SkipMirror     Skip = "mirror"     // a static Pod's mirror
 	SkipFixed      Skip = "fixed"      // its containers cannot be exchanged any more
 	SkipUnchanged  Skip = "unchanged"  // the Pod template is what it was
+)
+
+// Reasons for leaving something undone, besides those of the package inject.
+const (
+	StrayAnnotation = "stray_annotation" // an annotation of Plainspec means nothing where it stands
+	Edited          = "edited"           // what was injected is not wanted any more, but somebody changed or uses it
 )
 
 // What can be completed; Done names it, and so do the metrics.
@@ -87,38 +89,3 @@ type Result struct {
 	// template as it came, -1 for an injected one. It is nil if no index has changed.
 	InitContainers []int
 }
-
-// Completer completes objects. It is immutable and safe for concurrent use.
-type Completer struct {
-	options  Options
-	revision string
-	reader   *workload.Reader
-	planner  *inject.Planner
-}
-
-// New returns a Completer.
-func New(o Options) (*Completer, error) {
-	return &Completer{
-		options: o, reader: workload.NewReader(),
-		planner: inject.New(inject.Options{Profiles: o.Completion.Profiles, Servers: o.Servers}),
-	}, nil
-}
-
-// Revision is the content hash of the configuration that completes: 12 hexadecimal digits.
-func (c *Completer) Revision() string { return c.revision }
-
-// Complete says what is missing in an object. Its error means that nothing could be told, because
-// the object is not of the form that its kind has, or the context ended.
-func (c *Completer) Complete(ctx context.Context, in Input) (Result, error) {
-	return Result{}, ctx.Err()
-}
-
-// Targets says, for each artifact that an object's template asks for, where it is to be read, and
-// why it could not be injected if it is not there. It is nil for objects that ask for none, which
-// costs next to nothing.
-func (c *Completer) Targets(object *workload.Object, in Input) ([]inject.Target, error) {
-	return nil, nil
-}
-
-// Apply applies a result's patch to the object that it was made for.
-func (r *Result) Apply(object []byte) ([]byte, error) { return object, nil }

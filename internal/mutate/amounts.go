@@ -1,0 +1,198 @@
+package mutate
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"plainspec.dev/plainspec/internal/workload"
+)
+
+// fill takes out the amounts that were filled in and fills in those that are missing then.
+func (t *task) fill() error {
+	recorded := t.template.before.Resources
+	if t.child {
+		recorded = nil // they came with the template
+	}
+	if t.template.unreadable || t.class == nil && len(recorded) == 0 {
+		return nil
+	}
+	pod, err := t.spec()
+	if err != nil {
+		return err
+	}
+	spec := pod.spec
+	spec.InitContainers = withoutAmounts(spec.InitContainers, recorded)
+	spec.Containers = withoutAmounts(spec.Containers, recorded)
+	filled := fillResources(&spec, t.class)
+	completed := make(map[string]map[string]string)
+	complete := func(path string, before, stripped []corev1.Container, raw []jsontext.Value) error {
+		for i := range stripped {
+			c := &stripped[i]
+			removed, added := missingAmounts(&c.Resources, &before[i].Resources), map[string]string(nil)
+			if requirements, ok := filled[c.Name]; ok {
+				added = missingAmounts(&c.Resources, &requirements)
+			}
+			if len(added) > 0 {
+				completed[c.Name] = added
+			}
+			if err := t.write(pointer(pod.path, path, strconv.Itoa(i)), c.Name, raw[i], removed, added); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for _, name := range t.injected() {
+		delete(filled, name) // its profile says what it needs, and else the namespace's LimitRange
+	}
+	if err := complete("initContainers", pod.spec.InitContainers, spec.InitContainers, pod.raw.InitContainers); err != nil {
+		return err
+	}
+	if err := complete("containers", pod.spec.Containers, spec.Containers, pod.raw.Containers); err != nil {
+		return err
+	}
+	if t.child {
+		completed = union(t.template.before.Resources, completed)
+	}
+	t.template.after.Resources = completed
+	return nil
+}
+
+// injected are the names of the stored init containers that were injected.
+func (t *task) injected() []string {
+	if t.injection == nil {
+		return nil
+	}
+	var names []string
+	for i, ours := range t.injection.inits.ours {
+		if ours {
+			names = append(names, t.injection.inits.stored[i].Name)
+		}
+	}
+	return names
+}
+
+// withoutAmounts copies containers without the recorded amounts that are still what they were.
+func withoutAmounts(containers []corev1.Container, recorded map[string]map[string]string) []corev1.Container {
+	if len(recorded) == 0 {
+		return containers
+	}
+	containers = slices.Clone(containers)
+	for i := range containers {
+		r := containers[i].Resources.DeepCopy()
+		for key, value := range recorded[containers[i].Name] {
+			name, list := listOf(r, key)
+			was, err := resource.ParseQuantity(value)
+			if amount, ok := list[name]; ok && err == nil && amount.Cmp(was) == 0 {
+				delete(list, name)
+			}
+		}
+		containers[i].Resources = *r
+	}
+	return containers
+}
+
+// listOf finds the list that an amount of a name such as limits.memory is in; nil for no list.
+func listOf(r *corev1.ResourceRequirements, key string) (corev1.ResourceName, corev1.ResourceList) {
+	list, name, _ := strings.Cut(key, ".")
+	switch list {
+	case "limits":
+		return corev1.ResourceName(name), r.Limits
+	case "requests":
+		return corev1.ResourceName(name), r.Requests
+	}
+	return "", nil
+}
+
+// missingAmounts are the amounts of all that some lacks, by names such as limits.memory.
+func missingAmounts(some, all *corev1.ResourceRequirements) map[string]string {
+	missing := make(map[string]string)
+	add := func(list string, some, all corev1.ResourceList) {
+		for name, amount := range all {
+			if _, ok := some[name]; !ok {
+				missing[list+"."+string(name)] = amount.String()
+			}
+		}
+	}
+	add("limits", some.Limits, all.Limits)
+	add("requests", some.Requests, all.Requests)
+	return missing
+}
+
+// write takes amounts out of a container's resources and adds others. What stays the same is left
+// as it is written.
+func (t *task) write(path, container string, raw jsontext.Value, removed, added map[string]string) error {
+	if maps.Equal(removed, added) || raw.Kind() != '{' {
+		return nil
+	}
+	var before, after struct {
+		Resources map[string]any `json:"resources"`
+	}
+	for _, decoded := range []any{&before, &after} {
+		if err := json.Unmarshal(raw, decoded); err != nil {
+			return fmt.Errorf("decode resources of container %q: %w", container, workload.InWords(err))
+		}
+	}
+	if after.Resources == nil {
+		after.Resources = make(map[string]any)
+	}
+	for key := range removed {
+		list, name, _ := strings.Cut(key, ".")
+		if held, ok := after.Resources[list].(map[string]any); ok && removed[key] != added[key] {
+			delete(held, name)
+			if len(held) == 0 {
+				delete(after.Resources, list)
+			}
+		}
+	}
+	var texts []string
+	for _, key := range slices.Sorted(maps.Keys(added)) {
+		if removed[key] == added[key] {
+			continue
+		}
+		texts = append(texts, key+" "+added[key])
+		list, name, _ := strings.Cut(key, ".")
+		held, ok := after.Resources[list].(map[string]any)
+		if !ok {
+			held = make(map[string]any)
+			after.Resources[list] = held
+		}
+		held[name] = added[key]
+	}
+	if len(texts) > 0 {
+		t.done(Resources, "%s for container %q", strings.Join(texts, ", "), container)
+	} else {
+		t.done(Resources, "removed what was filled in for container %q", container)
+	}
+	t.within = append(t.within, difference(pointer(path, "resources"), present(before.Resources), present(after.Resources))...)
+	return nil
+}
+
+// present is nil for a map without members.
+func present(m map[string]any) any {
+	if len(m) == 0 {
+		return nil
+	}
+	return m
+}
+
+// union is what two records of resources name; the second is right where both name the same.
+func union(a, b map[string]map[string]string) map[string]map[string]string {
+	all := make(map[string]map[string]string, len(a)+len(b))
+	for _, from := range []map[string]map[string]string{a, b} {
+		for container, amounts := range from {
+			if all[container] == nil {
+				all[container] = make(map[string]string, len(amounts))
+			}
+			maps.Copy(all[container], amounts)
+		}
+	}
+	return all
+}

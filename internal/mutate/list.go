@@ -1,0 +1,239 @@
+package mutate
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+	jsonpatch "gomodules.xyz/jsonpatch/v2"
+)
+
+// list is a list of a Pod spec that holds the user's elements and ours. The user's are never
+// removed, replaced or moved.
+type list[T any] struct {
+	path   string // JSON pointer
+	stored []T
+	raw    []jsontext.Value
+	key    func(*T) string
+	hash   func(*T) string
+	// front is whether ours come before the user's elements, in the order of wanted. Otherwise new
+	// ones come last, and those that are there stay where they are.
+	front bool
+
+	ours   []bool
+	wanted []T
+}
+
+// claim marks as ours the stored elements that a record names and that are what it says.
+func (l *list[T]) claim(elements map[string]string) {
+	l.ours = make([]bool, len(l.stored))
+	claimed := make(map[string]bool)
+	for i := range l.stored {
+		key := l.key(&l.stored[i])
+		if hash, ok := elements[key]; ok && !claimed[key] && hash == l.hash(&l.stored[i]) {
+			l.ours[i], claimed[key] = true, true
+		}
+	}
+}
+
+// users are the elements that are not ours.
+func (l *list[T]) users() []T {
+	var rest []T
+	for i := range l.stored {
+		if !l.ours[i] {
+			rest = append(rest, l.stored[i])
+		}
+	}
+	return rest
+}
+
+// want says what is to be there of ours. A stored element that is the same is ours from now on:
+// its record was lost.
+func (l *list[T]) want(wanted []T) {
+	l.wanted = wanted
+	for w := range wanted {
+		key := l.key(&wanted[w])
+		same := func(ours bool) int {
+			for i := range l.stored {
+				if l.ours[i] == ours && l.key(&l.stored[i]) == key && (ours || l.hash(&l.stored[i]) == l.hash(&wanted[w])) {
+					return i
+				}
+			}
+			return -1
+		}
+		if same(true) < 0 {
+			if i := same(false); i >= 0 {
+				l.ours[i] = true
+			}
+		}
+	}
+}
+
+// index is where an element of a key is wanted, -1 if it is not.
+func (l *list[T]) index(key string) int {
+	return slices.IndexFunc(l.wanted, func(e T) bool { return l.key(&e) == key })
+}
+
+// kept says for each wanted element which stored one takes its place, -1 if a new one does.
+func (l *list[T]) kept() []int {
+	kept := slices.Repeat([]int{-1}, len(l.wanted))
+	last := -1
+	for i := range l.stored {
+		if !l.ours[i] {
+			if l.front {
+				break // ours do not come after a user's
+			}
+			continue
+		}
+		w := l.index(l.key(&l.stored[i]))
+		if w >= 0 && (w > last || !l.front) {
+			kept[w], last = i, w
+		}
+	}
+	return kept
+}
+
+// operations returns what makes the list what it is to be: first within its elements, by the
+// indices that they have, then in the list itself.
+func (l *list[T]) operations() (within, around []jsonpatch.Operation, err error) {
+	kept := l.kept()
+	left := len(l.stored)
+	for i := len(l.stored) - 1; i >= 0; i-- {
+		if l.ours[i] && !slices.Contains(kept, i) {
+			around = append(around, jsonpatch.NewOperation("remove", l.at(i), nil))
+			left--
+		}
+	}
+	var added []any
+	for w, i := range kept {
+		if i < 0 {
+			value, err := l.moved(w)
+			if err != nil {
+				return nil, nil, err
+			}
+			added = append(added, value)
+			if l.front {
+				around = append(around, jsonpatch.NewOperation("add", l.at(w), value))
+			} else {
+				around = append(around, jsonpatch.NewOperation("add", l.path+"/-", value))
+			}
+			continue
+		}
+		edits, err := l.edit(i, &l.wanted[w])
+		if err != nil {
+			return nil, nil, err
+		}
+		within = append(within, edits...)
+	}
+	switch {
+	case len(l.stored) == 0 && len(added) > 0: // there may be no list to add to
+		around = []jsonpatch.Operation{jsonpatch.NewOperation("add", l.path, added)}
+	case len(l.stored) > 0 && left == 0 && len(added) == 0:
+		around = []jsonpatch.Operation{jsonpatch.NewOperation("remove", l.path, nil)}
+	}
+	return within, around, nil
+}
+
+func (l *list[T]) at(i int) string { return l.path + "/" + strconv.Itoa(i) }
+
+// moved is the value of a wanted element that is added: as it was stored, if it was there in
+// another place.
+func (l *list[T]) moved(w int) (any, error) {
+	wanted := &l.wanted[w]
+	for i := range l.stored {
+		if l.ours[i] && l.key(&l.stored[i]) == l.key(wanted) && l.hash(&l.stored[i]) == l.hash(wanted) {
+			return l.raw[i], nil
+		}
+	}
+	return encoded(wanted)
+}
+
+// edit turns a stored element into the wanted one. Members that the API server has added stay, as
+// long as the element is then the wanted one.
+func (l *list[T]) edit(i int, wanted *T) ([]jsonpatch.Operation, error) {
+	if l.hash(&l.stored[i]) == l.hash(wanted) {
+		return nil, nil
+	}
+	after, err := encoded(wanted)
+	if err != nil {
+		return nil, err
+	}
+	var before map[string]any
+	if err := json.Unmarshal(l.raw[i], &before); err != nil {
+		return nil, fmt.Errorf("decode %s: %w", l.at(i), err)
+	}
+	both := make(map[string]any, len(before))
+	maps.Copy(both, before)
+	maps.Copy(both, after)
+	text, err := json.Marshal(both)
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", l.at(i), err)
+	}
+	var merged T
+	if err := json.Unmarshal(text, &merged); err != nil {
+		return nil, fmt.Errorf("decode %s: %w", l.at(i), err)
+	}
+	if l.hash(&merged) == l.hash(wanted) {
+		return difference(l.at(i), before, both), nil
+	}
+	return []jsonpatch.Operation{jsonpatch.NewOperation("replace", l.at(i), after)}, nil
+}
+
+// encoded is an element as decoded JSON, as a patch holds it.
+func encoded(element any) (map[string]any, error) {
+	text, err := json.Marshal(element)
+	if err != nil {
+		return nil, fmt.Errorf("encode element: %w", err)
+	}
+	var decoded map[string]any
+	if err := json.Unmarshal(text, &decoded); err != nil {
+		return nil, fmt.Errorf("decode element: %w", err)
+	}
+	return decoded, nil
+}
+
+// origins says, for each element of a list with ours in front, as it is to be, its index in the
+// list as it came, -1 for a new one; nil if no index has changed.
+func (l *list[T]) origins() []int {
+	origins := l.kept()
+	for i := range l.stored {
+		if !l.ours[i] {
+			origins = append(origins, i)
+		}
+	}
+	same := len(origins) == len(l.stored)
+	for i, origin := range origins {
+		same = same && origin == i
+	}
+	if same {
+		return nil
+	}
+	return origins
+}
+
+// record adds the hashes of what is wanted, by key.
+func (l *list[T]) record(elements map[string]string) {
+	for i := range l.wanted {
+		elements[l.key(&l.wanted[i])] = l.hash(&l.wanted[i])
+	}
+}
+
+// changes are the keys of what is taken out, and of what a record names, is not wanted any more,
+// and is not ours.
+func (l *list[T]) changes(elements map[string]string) (removed, edited []string) {
+	for i := range l.stored {
+		key := l.key(&l.stored[i])
+		if l.index(key) >= 0 {
+			continue
+		}
+		if l.ours[i] {
+			removed = append(removed, key)
+		} else if _, ok := elements[key]; ok {
+			edited = append(edited, key)
+		}
+	}
+	return removed, edited
+}

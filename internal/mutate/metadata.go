@@ -1,0 +1,233 @@
+package mutate
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	jsonpatch "gomodules.xyz/jsonpatch/v2"
+
+	"plainspec.dev/plainspec/api/config/v1alpha1"
+	"plainspec.dev/plainspec/internal/workload"
+)
+
+// metadata is the metadata of an object or of its Pod template, with what was completed there.
+type metadata struct {
+	labels, annotations map[string]string
+	completed           map[string]string // the labels as they are to be
+	before, after       record
+	unreadable          bool // there is a record, and it is none: nothing is completed that would have to be recorded
+}
+
+func newMetadata(labels, annotations map[string]string) *metadata {
+	m := &metadata{labels: labels, annotations: annotations, completed: labels}
+	var err error
+	m.before, err = readRecord(annotations)
+	m.unreadable = err != nil
+	m.after = m.before
+	return m
+}
+
+// users are the labels without those that were completed and are still what they were.
+func (m *metadata) users() map[string]string {
+	labels := maps.Clone(m.labels)
+	for key, value := range m.before.Labels {
+		if got, ok := labels[key]; ok && got == value && strings.HasPrefix(key, labelPrefix) {
+			delete(labels, key)
+		}
+	}
+	return labels
+}
+
+// complete adds labels to those of the user, in place of those that were completed before.
+func (m *metadata) complete(users, add map[string]string) {
+	m.completed, m.after.Labels = users, add
+	if len(add) > 0 {
+		m.completed = make(map[string]string, len(users)+len(add))
+		maps.Copy(m.completed, users)
+		maps.Copy(m.completed, add)
+	} else if len(users) == 0 && len(m.labels) > 0 {
+		m.completed = nil // ours were the only ones
+	}
+}
+
+// operations returns what writes labels and record into the metadata at a path; exists says
+// whether there is any.
+func (m *metadata) operations(path string, exists bool, revision string) ([]jsonpatch.Operation, error) {
+	annotations := m.annotations
+	if !m.after.same(&m.before) {
+		annotations = maps.Clone(m.annotations)
+		if m.after.empty() {
+			delete(annotations, workload.InjectedAnnotation)
+		} else {
+			m.after.Revision = revision
+			text, err := m.after.text()
+			if err != nil {
+				return nil, err
+			}
+			if annotations == nil {
+				annotations = make(map[string]string, 1)
+			}
+			annotations[workload.InjectedAnnotation] = text
+		}
+		if len(annotations) == 0 {
+			annotations = nil
+		}
+	}
+	before, after := written(m.labels, m.annotations), written(m.completed, annotations)
+	if !exists {
+		before = nil
+		if len(after) == 0 {
+			return nil, nil
+		}
+		return []jsonpatch.Operation{jsonpatch.NewOperation("add", path, after)}, nil
+	}
+	return difference(path, before, after), nil
+}
+
+// written is the labels and annotations as decoded JSON, without those that are absent.
+func written(labels, annotations map[string]string) map[string]any {
+	all := make(map[string]any, 2)
+	for name, texts := range map[string]map[string]string{"labels": labels, "annotations": annotations} {
+		if texts == nil {
+			continue
+		}
+		values := make(map[string]any, len(texts))
+		for key, value := range texts {
+			values[key] = value
+		}
+		all[name] = values
+	}
+	return all
+}
+
+// label takes out the labels that were completed and fills in those that are missing then.
+func (t *task) label() error {
+	l := t.options.Completion.Labels
+	if t.child || t.template.unreadable || t.own.unreadable || l == nil && len(t.template.before.Labels)+len(t.own.before.Labels) == 0 {
+		return nil
+	}
+	own, template := t.own.users(), t.template.users()
+	input := labelInput{
+		Kind: t.in.Kind, Name: t.object.Name(), Labels: own, Annotations: t.object.Annotations(), TemplateLabels: template,
+	}
+	if strings.HasSuffix(input.Name, "*") {
+		input.Name = "" // the API server generates it
+	}
+	if needsApplication(l, own, template) {
+		var err error
+		if input.Application, input.ApplicationProblem, err = t.application(); err != nil {
+			return err
+		}
+	}
+	ownAdd, templateAdd, left := completeLabels(l, input)
+	t.result.Left = append(t.result.Left, left...)
+	t.template.complete(template, templateAdd)
+	if t.own != t.template {
+		t.own.complete(own, ownAdd)
+	}
+	t.reportLabels()
+	return nil
+}
+
+// needsApplication reports whether a label is missing that says something about the application.
+// To tell which it is takes more time than the rest.
+func needsApplication(l *v1alpha1.Labels, own, template map[string]string) bool {
+	if l == nil {
+		return false
+	}
+	lacks := func(labels map[string]string, key string) bool {
+		_, ok := labels[key]
+		return !ok
+	}
+	return l.Version && (lacks(own, workload.VersionLabelKey) || lacks(template, workload.VersionLabelKey)) ||
+		l.Name && lacks(own, labelPrefix+"name")
+}
+
+// reportLabels says which labels were set and which were taken out.
+func (t *task) reportLabels() {
+	for _, m := range []struct {
+		*metadata
+		where string
+	}{{t.own, "object"}, {t.template, "Pod template"}} {
+		if m.where == "Pod template" && t.own == t.template {
+			break
+		}
+		for _, key := range slices.Sorted(maps.Keys(m.completed)) {
+			if before, ok := m.labels[key]; !ok || before != m.completed[key] {
+				t.done(Labels, "label %s: %s on the %s", key, m.completed[key], m.where)
+			}
+		}
+		for _, key := range slices.Sorted(maps.Keys(m.labels)) {
+			if _, ok := m.completed[key]; !ok {
+				t.done(Labels, "removed label %s from the %s", key, m.where)
+			}
+		}
+	}
+}
+
+// application is the one application that the completed object runs: the artifact that is
+// injected, or else what the manifest's structure says. Without one, the text says why, if there is
+// something to say.
+func (t *task) application() (*workload.Component, string, error) {
+	if t.blocked {
+		return nil, "", nil // what is in the way was said
+	}
+	var found []workload.Component
+	for i := range t.targets {
+		found = append(found, artifactComponent(&t.targets[i].Asked))
+	}
+	if len(t.targets) == 0 {
+		object := t.object
+		if len(t.around) > 0 { // what was taken out counts no more
+			completed := Result{Patch: slices.Concat(t.within, t.around)}
+			raw, err := completed.Apply(t.in.Object)
+			if err != nil {
+				return nil, "", err
+			}
+			if object, err = workload.Decode(raw, t.in.Kind); err != nil {
+				return nil, "", err
+			}
+		}
+		found = slices.DeleteFunc(t.reader.Read(object, workload.Groups{}).Components(t.options.Tools...), func(c workload.Component) bool {
+			return c.Role != workload.RoleApplication
+		})
+	}
+	application, problem := soleApplication(found)
+	return application, problem, nil
+}
+
+func artifactComponent(a *workload.Asked) workload.Component {
+	version := a.Image.Tag
+	if version == "" {
+		version = a.Image.Digest
+	}
+	return workload.Component{
+		Name: a.Image.Name, Role: workload.RoleApplication, Version: version, Field: a.Field, Precision: a.Image.Precision,
+	}
+}
+
+// soleApplication is the application if there is one, or if all have one version; a name that they do not
+// share is left out.
+func soleApplication(applications []workload.Component) (*workload.Component, string) {
+	if len(applications) == 0 {
+		return nil, ""
+	}
+	one := applications[0]
+	names := make([]string, 0, len(applications))
+	several := false
+	for i := range applications {
+		other := &applications[i]
+		several = several || other.Version != applications[0].Version
+		if other.Name != one.Name {
+			one.Name = ""
+		}
+		names = append(names, strings.TrimSpace(other.Name+" "+other.Version))
+	}
+	if several {
+		slices.Sort(names)
+		return nil, fmt.Sprintf("the Pod runs several applications (%s)", strings.Join(names, ", "))
+	}
+	return &one, ""
+}

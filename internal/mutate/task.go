@@ -1,0 +1,219 @@
+package mutate
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	jsonpatch "gomodules.xyz/jsonpatch/v2"
+
+	"plainspec.dev/plainspec/api/config/v1alpha1"
+	"plainspec.dev/plainspec/internal/kinds"
+	"plainspec.dev/plainspec/internal/mutate/inject"
+	"plainspec.dev/plainspec/internal/workload"
+)
+
+// task is one completion under way.
+type task struct {
+	*Completer
+
+	in     *Input
+	object *workload.Object
+	child  bool // a controller made the Pod: only resources are filled in
+	asked  []workload.Asked
+	stray  []string
+	class  *v1alpha1.ResourceClass // nil if no resources are filled in
+
+	own, template *metadata // the same for a Pod
+	document      document
+	pod           *pod // nil until open
+
+	injection *injection // nil if nothing is injected and nothing was
+	targets   []inject.Target
+	blocked   bool // nothing is injected or taken out, because something is in the way
+
+	within, around []jsonpatch.Operation // within elements of lists, and of the lists themselves
+	result         Result
+}
+
+func (c *Completer) task(object *workload.Object, in *Input) *task {
+	t := &task{Completer: c, in: in, object: object}
+	t.asked, t.stray = c.reader.Asked(object)
+	t.template = newMetadata(object.TemplateLabels(), object.TemplateAnnotations())
+	t.own = t.template
+	self := in.Kind.Template == kinds.TemplateSelf
+	if !self {
+		t.own = newMetadata(object.Labels(), object.Annotations())
+	}
+	if r := c.options.Completion.Resources; r != nil && (self || r.Templates) {
+		t.class = resourceClass(r, in.Namespace)
+	}
+	return t
+}
+
+// idle reports whether nothing is to be done, as far as can be told without a look at the Pod spec.
+func (t *task) idle() bool {
+	if t.class != nil {
+		return false
+	}
+	completed := !t.template.before.empty() || !t.own.before.empty()
+	return t.child || len(t.asked) == 0 && !completed && t.options.Completion.Labels == nil
+}
+
+// open reads the Pod spec; false if there is none.
+func (t *task) open() (bool, error) {
+	var found bool
+	var err error
+	if t.document, found, err = readDocument(t.in.Object, &t.in.Kind); err != nil || !found {
+		return false, err
+	}
+	return true, nil
+}
+
+// notice says what was written in vain, or cannot be read.
+func (t *task) notice() {
+	if t.template.unreadable {
+		t.unreadable(t.in.Kind.Template)
+		t.blocked = true
+	}
+	if t.child {
+		return // its template's author was told
+	}
+	if t.own != t.template && t.own.unreadable {
+		t.unreadable(kinds.TemplateSelf)
+	}
+	for _, field := range t.stray {
+		t.left(Inject, StrayAnnotation, strayText(field, t.in.Kind.Template), field)
+	}
+}
+
+// unreadableText is what to do about a record that Plainspec did not write.
+const unreadableText = "annotation " + workload.InjectedAnnotation + " is not what Plainspec writes, so it cannot tell what it added before: remove the annotation"
+
+func (t *task) unreadable(where kinds.Template) {
+	field := where.AnnotationsPath() + `["` + workload.InjectedAnnotation + `"]`
+	t.left(Inject, string(inject.UnreadableRecord), unreadableText, field)
+}
+
+// strayText says what to do about an annotation that means nothing where it stands.
+func strayText(field string, template kinds.Template) string {
+	_, key, _ := strings.Cut(strings.TrimSuffix(field, `"]`), `["`)
+	word, name, named := strings.Cut(strings.TrimPrefix(key, workload.AnnotationPrefix), ".")
+	known := []string{
+		workload.ArtifactAnnotation, workload.ProfileAnnotation, workload.ModeAnnotation, workload.ContainerAnnotation,
+	}
+	switch {
+	case !slices.Contains(known, workload.AnnotationPrefix+word) || named && name == "":
+		return fmt.Sprintf(`annotation %s means nothing: known are %s, each also with "." and a name at its end`, key, strings.Join(known, ", "))
+	case template != kinds.TemplateSelf && strings.HasPrefix(field, kinds.TemplateSelf.AnnotationsPath()):
+		return fmt.Sprintf("annotation %s means nothing here: write it on the Pod template, in %s", key, template.AnnotationsPath())
+	default:
+		asking := workload.ArtifactAnnotation
+		if named {
+			asking += "." + name
+		}
+		return fmt.Sprintf("annotation %s is for an artifact that is not asked for: add annotation %s, or remove this one", key, asking)
+	}
+}
+
+func (t *task) left(what, reason, text, field string) {
+	t.result.Left = append(t.result.Left, Left{What: what, Reason: reason, Text: text, Field: field})
+}
+
+func (t *task) done(what, format string, args ...any) {
+	t.result.Done = append(t.result.Done, Done{What: what, Text: fmt.Sprintf(format, args...)})
+}
+
+// spec reads the Pod spec, once.
+func (t *task) spec() (*pod, error) {
+	if t.pod == nil {
+		var err error
+		if t.pod, err = t.document.pod(); err != nil {
+			return nil, err
+		}
+	}
+	return t.pod, nil
+}
+
+// plan tells what was injected, and what is to be.
+func (t *task) plan() (*injection, inject.Parts, []inject.Target, error) {
+	pod, err := t.spec()
+	if err != nil {
+		return nil, inject.Parts{}, nil, err
+	}
+	injection, err := newInjection(pod, t.template.before.Elements)
+	if err != nil || len(t.asked) == 0 {
+		return injection, inject.Parts{}, nil, err
+	}
+	parts, targets := t.planner.Plan(injection.stripped(), t.asked)
+	for i := range targets {
+		if t.template.unreadable && targets[i].Problem == nil {
+			targets[i].Problem = &inject.Problem{Code: inject.UnreadableRecord, Text: unreadableText, Field: targets[i].Asked.Field}
+		}
+	}
+	return injection, parts, targets, nil
+}
+
+// inject takes out what was injected and puts in what is asked for, all of it or nothing.
+func (t *task) inject() error {
+	if t.child || t.blocked || len(t.asked)+len(t.template.before.Elements) == 0 {
+		return nil
+	}
+	injection, parts, targets, err := t.plan()
+	if err != nil {
+		return err
+	}
+	t.injection, t.targets = injection, targets
+	for i := range targets {
+		if p := targets[i].Problem; p != nil {
+			t.left(Inject, string(p.Code), p.Text, p.Field)
+			t.blocked = true
+		}
+	}
+	if t.blocked {
+		return nil
+	}
+	if err := injection.want(&parts); err != nil {
+		return err
+	}
+	if t.within, t.around, err = injection.operations(); err != nil {
+		return err
+	}
+	t.template.after.Elements = injection.record()
+	t.result.InitContainers = injection.inits.origins()
+	t.report()
+	return nil
+}
+
+// report says what was injected, what was taken out, and what was not.
+func (t *task) report() {
+	if len(t.within)+len(t.around) > 0 {
+		for i := range t.targets {
+			t.done(Inject, "artifact %s for container %q", t.targets[i].Asked.Value, t.targets[i].Container)
+		}
+	}
+	removed, edited := t.injection.changes()
+	for _, key := range removed {
+		t.done(Inject, "removed %s, which no artifact needs any more", describe(key))
+	}
+	for _, key := range edited {
+		t.left(Inject, Edited, describe(key)+" was injected and is not needed any more, but it was changed or is used, so it stays: remove it yourself", t.in.Kind.Template.SpecPath())
+	}
+}
+
+// finish writes the patch.
+func (t *task) finish() error {
+	t.result.Patch = slices.Concat(t.within, t.around)
+	operations, err := t.template.operations(pointer(t.document.path, "metadata"), t.document.template, t.revision)
+	if err != nil {
+		return err
+	}
+	t.result.Patch = append(t.result.Patch, operations...)
+	if t.own != t.template {
+		if operations, err = t.own.operations("/metadata", t.document.own, t.revision); err != nil {
+			return err
+		}
+		t.result.Patch = append(t.result.Patch, operations...)
+	}
+	return nil
+}
