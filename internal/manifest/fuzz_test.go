@@ -39,3 +39,54 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// FuzzPrint holds that each object that is read is printed so that it is read as the same again.
+func FuzzPrint(f *testing.F) {
+	f.Add("apiVersion: v1\nkind: X\na: [yes, 'no', 1.10, \"1.10\", 012, 0x1f, 1e400, 18446744073709551616, ~, <<, =, -, '# a', \"\\x1b\"]\n")
+	f.Add("apiVersion: v1\nkind: X\n'<<': {a: b}\n'y': \"\\u2028\\u0085\\t \"\nb: |+\n  x\n\n  \n")
+	f.Add(`{"apiVersion": "v1", "kind": "X", "a": [100000000000000000000, -0, 1E3, "😀", "\ud83d\ude00"]}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		batch := Read(Options{Paths: []string{Stdin}, Stdin: strings.NewReader(text)})
+		for i := range batch.Documents {
+			object := batch.Documents[i].Object
+			asYAML, err := YAML(object)
+			if err != nil {
+				t.Fatalf("%v: %s", err, object)
+			}
+			asJSON, err := JSON(object)
+			if err != nil {
+				t.Fatalf("%v: %s", err, object)
+			}
+			readsBack(t, object, asYAML, asJSON)
+		}
+	})
+}
+
+// FuzzPrintText is FuzzPrint for texts as names of fields and as values.
+func FuzzPrintText(f *testing.F) {
+	for _, text := range []string{
+		"yes", "<<", "=", "1:20", "1_000", "0o14", "0b1", "2026-03-01", "1e3", ".inf", "~", "- a", "a: b", "#", "a #", " a", "a ",
+		"a\nb", "\n", " a\nb\n\n", "a\tb\n\tc", "---", "...", "a\r\nb", "\u0085", "\u2028", "\ufeff", "\x00", "\x7f", "\U0001F600", "!!str a", "*a", "&a", "%a", "@a", "`a",
+		strings.Repeat("a", 2000), strings.Repeat("a ", 2000),
+	} {
+		f.Add(text, text)
+	}
+	f.Fuzz(func(t *testing.T, name, value string) {
+		if name == "apiVersion" || name == "kind" || name == "items" {
+			return
+		}
+		object, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "X", name: value, "in": map[string]any{name: []string{value, value}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		asYAML, err := YAML(object)
+		if err != nil {
+			t.Fatalf("%v: %s", err, object)
+		}
+		asJSON, err := JSON(object)
+		if err != nil {
+			t.Fatalf("%v: %s", err, object)
+		}
+		readsBack(t, object, asYAML, asJSON)
+	})
+}

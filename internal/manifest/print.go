@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"go.yaml.in/yaml/v3"
@@ -28,32 +31,52 @@ func YAML(object []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	value, invalid := decode(root)
-	if invalid != nil {
-		return nil, errors.New(invalid.text)
-	}
-	var node yaml.Node
-	if err := node.Encode(value); err != nil {
-		return nil, fmt.Errorf("write YAML: %w", err)
-	}
-	quoteMerges(&node)
+	dress(root)
 	var out bytes.Buffer
 	encoder := yaml.NewEncoder(&out)
 	encoder.SetIndent(2)
 	encoder.CompactSeqIndent()
-	if err := encoder.Encode(&node); err != nil {
+	if err := encoder.Encode(root); err != nil {
 		return nil, fmt.Errorf("write YAML: %w", err)
 	}
 	return out.Bytes(), nil
 }
 
-// quoteMerges quotes the text "<<", which the library writes plain and reads as a merge.
-func quoteMerges(node *yaml.Node) {
-	if node.ShortTag() == "!!merge" {
-		node.Tag, node.Style = "!!str", yaml.DoubleQuotedStyle
+// dress gives a tree that was read from JSON the form that people write: no tags, sorted fields,
+// and quotes only where a text would be taken for something else.
+func dress(node *yaml.Node) {
+	node.Style = 0
+	switch node.Kind {
+	case yaml.MappingNode:
+		fields := slices.Collect(slices.Chunk(node.Content, 2))
+		slices.SortStableFunc(fields, func(a, b []*yaml.Node) int { return strings.Compare(a[0].Value, b[0].Value) })
+		node.Content = slices.Concat(fields...)
+	case yaml.ScalarNode:
+		if node.Tag == "!!str" {
+			node.Style = textStyle(node.Value)
+		}
 	}
 	for _, content := range node.Content {
-		quoteMerges(content)
+		dress(content)
+	}
+}
+
+// sexagesimal is what old YAML takes for a number in base 60, such as a time or a port.
+var sexagesimal = regexp.MustCompile(`^[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?$`)
+
+// textStyle is how to write a text. The library quotes what its own YAML takes for something else,
+// but for a merge; kubectl's and others' YAML is older.
+func textStyle(text string) yaml.Style {
+	_, boolean := oldBooleans[text]
+	switch first, _, lines := strings.Cut(text, "\n"); {
+	case boolean || text == "<<" || sexagesimal.MatchString(text):
+		return yaml.DoubleQuotedStyle
+	case !lines:
+		return 0
+	case first != "" && first[0] != ' ' && first[0] != '\t': // other blocks are not read everywhere
+		return yaml.LiteralStyle
+	default:
+		return yaml.DoubleQuotedStyle
 	}
 }
 
