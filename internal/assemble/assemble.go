@@ -6,8 +6,11 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/open-policy-agent/opa/v1/util"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"plainspec.dev/plainspec/api/config/v1alpha1"
 	"plainspec.dev/plainspec/internal/mutate"
@@ -42,6 +45,9 @@ func Reviewer(ctx context.Context, o Options) (*validate.Reviewer, error) {
 	for _, controller := range config.Controllers {
 		controllers = append(controllers, controller.User)
 	}
+	if err := checkServers(&config.Completion, set.Names("catalog", "servers")).ToAggregate(); err != nil {
+		return nil, fmt.Errorf("apply configuration %s: %w", o.ConfigFile, err)
+	}
 	completer, err := mutate.New(mutate.Options{
 		Completion: config.Completion, Servers: set.Texts("catalog", "images"), Tools: set.Names("catalog", "tools"),
 	})
@@ -56,6 +62,28 @@ func Reviewer(ctx context.Context, o Options) (*validate.Reviewer, error) {
 		return nil, fmt.Errorf("apply configuration %s: %w", o.ConfigFile, err)
 	}
 	return reviewer, nil
+}
+
+// mostServers bounds how many servers an error lists.
+const mostServers = 10
+
+// checkServers finds the servers in profiles that the catalog does not know: such a profile would
+// match nothing.
+func checkServers(completion *v1alpha1.Completion, known []string) field.ErrorList {
+	list := strings.Join(known[:min(len(known), mostServers)], ", ")
+	if more := len(known) - mostServers; more > 0 {
+		list += fmt.Sprintf(" and %d more", more)
+	}
+	var errs field.ErrorList
+	for i := range completion.Profiles {
+		path := field.NewPath("completion", "profiles").Index(i).Child("match", "servers")
+		for j, server := range completion.Profiles[i].Match.Servers {
+			if !slices.Contains(known, server) {
+				errs = append(errs, field.Invalid(path.Index(j), server, "the policies' catalog has no such server; it has "+list))
+			}
+		}
+	}
+	return errs
 }
 
 func load(ctx context.Context, config *v1alpha1.Configuration, overlay string) (*policy.Set, error) {

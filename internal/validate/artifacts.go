@@ -3,6 +3,7 @@ package validate
 import (
 	"fmt"
 
+	"plainspec.dev/plainspec/internal/kinds"
 	"plainspec.dev/plainspec/internal/workload"
 )
 
@@ -11,21 +12,24 @@ import (
 func (r *Reviewer) destinations(req *Request, object *workload.Object) ([]workload.Destination, error) {
 	targets, err := r.options.Completer.Targets(object, req.completion(object.Kind()))
 	if err != nil {
-		return nil, fmt.Errorf("find artifacts' servers: %w", err)
+		return nil, fmt.Errorf("find the artifacts' servers: %w", err)
 	}
 	before, err := r.askedBefore(req, object)
 	if err != nil {
 		return nil, err
 	}
+	made := made(object)
 	destinations := make([]workload.Destination, len(targets))
 	for i := range targets {
 		t := &targets[i]
 		d := workload.Destination{Asked: t.Asked, Container: t.Container, Path: t.Path}
-		if t.Problem != nil {
+		switch {
+		case made != "":
+			d.Problem = made
+		case before != nil && before[t.Asked.Name] != t.Asked.Value:
+			d.Problem = fmt.Sprintf("the containers of a %s that exists cannot be exchanged; delete it and apply it again: kubectl replace --force -f FILE", req.Kind)
+		case t.Problem != nil:
 			d.Problem = t.Problem.Text
-		}
-		if before != nil && before[t.Asked.Name] != t.Asked.Value {
-			d.Problem = fixed(req.Kind)
 		}
 		destinations[i] = d
 	}
@@ -50,7 +54,14 @@ func (r *Reviewer) askedBefore(req *Request, object *workload.Object) (map[strin
 	return before, nil
 }
 
-// fixed says why another artifact cannot be injected into an object that exists.
-func fixed(kind string) string {
-	return fmt.Sprintf("the containers of a %s that exists cannot be exchanged; delete it and apply it again: kubectl replace --force -f FILE", kind)
+// made says why nothing is injected into an object that a controller made; it is empty for others.
+// Pods are completed unless what made them was.
+func made(object *workload.Object) string {
+	owner, owned := object.Owner()
+	kind := object.Kind()
+	_, covered := kinds.Find(owner.Group, owner.Kind)
+	if !owned || !covered && kind.Template == kinds.TemplateSelf {
+		return ""
+	}
+	return fmt.Sprintf("%s %s controls this %s, and what a controller makes is not completed; add the init container to what it makes it from", owner.Kind, owner.Name, kind.Name)
 }
