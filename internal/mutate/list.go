@@ -1,12 +1,13 @@
 package mutate
 
 import (
-	"encoding/json"
+	stdjson "encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	jsonpatch "gomodules.xyz/jsonpatch/v2"
 )
@@ -182,9 +183,10 @@ func (l *list[T]) edit(i int, wanted *T) ([]jsonpatch.Operation, error) {
 	return []jsonpatch.Operation{jsonpatch.NewOperation("replace", l.at(i), after)}, nil
 }
 
-// encoded is an element as decoded JSON, as a patch holds it.
+// encoded is an element as decoded JSON, as a patch holds it. The types of Kubernetes leave out what
+// the standard library calls empty: an emptyDir of nothing is not.
 func encoded(element any) (map[string]any, error) {
-	text, err := json.Marshal(element)
+	text, err := stdjson.Marshal(element)
 	if err != nil {
 		return nil, fmt.Errorf("encode element: %w", err)
 	}

@@ -1,11 +1,13 @@
 package mutate
 
 import (
-	"encoding/json"
+	stdjson "encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"strings"
+
+	"github.com/go-json-experiment/json"
 
 	"plainspec.dev/plainspec/internal/workload"
 )
@@ -53,9 +55,10 @@ func (r *record) same(other *record) bool {
 		maps.EqualFunc(r.Resources, other.Resources, maps.Equal)
 }
 
-// text is the record as it is written: members and keys in a stable order.
+// text is the record as it is written: members and keys in a stable order, which is the standard
+// library's.
 func (r *record) text() (string, error) {
-	text, err := json.Marshal(r)
+	text, err := stdjson.Marshal(r)
 	if err != nil {
 		return "", fmt.Errorf("encode record: %w", err)
 	}
@@ -73,6 +76,14 @@ func initKey(name string) string   { return initKeys + name }
 func volumeKey(name string) string { return volumeKeys + name }
 func mountKey(container, volume, at string) string {
 	return mountKeys + container + "/" + volume + "@" + at
+}
+
+func describeAll(keys []string) []string {
+	texts := make([]string, len(keys))
+	for i, key := range keys {
+		texts[i] = describe(key)
+	}
+	return texts
 }
 
 // describe says an element's key in words.

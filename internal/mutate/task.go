@@ -193,11 +193,12 @@ func (t *task) report() {
 		}
 	}
 	removed, edited := t.injection.changes()
-	for _, key := range removed {
-		t.done(Inject, "removed %s, which no artifact needs any more", describe(key))
+	if len(removed) > 0 {
+		t.done(Inject, "removed %s: no artifact needs it any more", strings.Join(describeAll(removed), ", "))
 	}
-	for _, key := range edited {
-		t.left(Inject, Edited, describe(key)+" was injected and is not needed any more, but it was changed or is used, so it stays: remove it yourself", t.in.Kind.Template.SpecPath())
+	if len(edited) > 0 {
+		t.left(Inject, Edited, strings.Join(describeAll(edited), ", ")+
+			": no artifact needs it any more, but since it was injected it was changed or is used, so it stays: remove it yourself", t.in.Kind.Template.SpecPath())
 	}
 }
 

@@ -1,0 +1,174 @@
+package mutate_test
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+
+	"plainspec.dev/plainspec/internal/kinds"
+	"plainspec.dev/plainspec/internal/mutate/inject"
+)
+
+const annotation = "plainspec.dev/injected"
+
+// written is the record that an object or a template carries; nothing if it is none.
+type written struct {
+	Revision  string                       `json:"revision"`
+	Elements  map[string]string            `json:"elements"`
+	Labels    map[string]string            `json:"labels"`
+	Resources map[string]map[string]string `json:"resources"`
+}
+
+func tree(t testing.TB, object []byte) map[string]any {
+	t.Helper()
+	var decoded map[string]any
+	if err := json.Unmarshal(object, &decoded); err != nil {
+		t.Fatalf("%v: %s", err, object)
+	}
+	return decoded
+}
+
+// templateOf is where the Pod template of an object stands.
+func templateOf(object map[string]any, kind kinds.Kind) map[string]any {
+	if kind.Template == kinds.TemplateSelf {
+		return object
+	}
+	for name := range strings.SplitSeq(string(kind.Template), ".") {
+		object, _ = object[name].(map[string]any)
+	}
+	return object
+}
+
+func recordOf(holder map[string]any) written {
+	metadata, _ := holder["metadata"].(map[string]any)
+	annotations, _ := metadata["annotations"].(map[string]any)
+	text, _ := annotations[annotation].(string)
+	var r written
+	if json.Unmarshal([]byte(text), &r) != nil {
+		return written{}
+	}
+	return r
+}
+
+// holdUsers holds that completion left all that is the user's as it was, and in its order.
+func holdUsers(t testing.TB, kind kinds.Kind, before, after []byte) {
+	t.Helper()
+	b, a := tree(t, before), tree(t, after)
+	records := [][2]written{
+		{recordOf(b), recordOf(templateOf(b, kind))},
+		{recordOf(a), recordOf(templateOf(a, kind))},
+	}
+	for _, r := range records {
+		for _, object := range []map[string]any{b, a} {
+			withoutMetadata(object, r[0])
+			template := templateOf(object, kind)
+			withoutMetadata(template, r[1])
+			withoutElements(t, template, r[1])
+			withoutAmounts(template, r[1])
+		}
+	}
+	if diff := cmp.Diff(prune(b), prune(a)); diff != "" {
+		t.Errorf("what the user wrote was changed (-before +after):\n%s", diff)
+	}
+}
+
+func withoutMetadata(holder map[string]any, r written) {
+	metadata, _ := holder["metadata"].(map[string]any)
+	annotations, _ := metadata["annotations"].(map[string]any)
+	delete(annotations, annotation)
+	labels, _ := metadata["labels"].(map[string]any)
+	for key, value := range r.Labels {
+		if labels[key] == value && strings.HasPrefix(key, "app.kubernetes.io/") {
+			delete(labels, key)
+		}
+	}
+}
+
+func withoutElements(t testing.TB, template map[string]any, r written) {
+	t.Helper()
+	spec, _ := template["spec"].(map[string]any)
+	without(t, spec, "initContainers", func(c *corev1.Container) bool { return r.Elements["initContainers/"+c.Name] == inject.HashContainer(c) })
+	without(t, spec, "volumes", func(v *corev1.Volume) bool { return r.Elements["volumes/"+v.Name] == inject.HashVolume(v) })
+	for _, list := range []string{"containers", "initContainers"} {
+		containers, _ := spec[list].([]any)
+		for i := range containers {
+			c, _ := containers[i].(map[string]any)
+			name, _ := c["name"].(string)
+			without(t, c, "volumeMounts", func(m *corev1.VolumeMount) bool {
+				return r.Elements["mounts/"+name+"/"+m.Name+"@"+m.MountPath] == inject.HashMount(m)
+			})
+		}
+	}
+}
+
+// without takes the first element of each name that is ours out of a list.
+func without[T any](t testing.TB, holder map[string]any, list string, ours func(*T) bool) {
+	t.Helper()
+	elements, _ := holder[list].([]any)
+	rest := make([]any, 0, len(elements))
+	for _, element := range elements {
+		text, err := json.Marshal(element)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var typed T
+		if err := json.Unmarshal(text, &typed); err != nil {
+			t.Fatal(err)
+		}
+		if !ours(&typed) {
+			rest = append(rest, element)
+		}
+	}
+	if holder != nil && len(elements) > 0 {
+		holder[list] = rest
+	}
+}
+
+func withoutAmounts(template map[string]any, r written) {
+	spec, _ := template["spec"].(map[string]any)
+	for _, list := range []string{"containers", "initContainers"} {
+		containers, _ := spec[list].([]any)
+		for i := range containers {
+			c, _ := containers[i].(map[string]any)
+			name, _ := c["name"].(string)
+			resources, _ := c["resources"].(map[string]any)
+			for key, value := range r.Resources[name] {
+				kind, name, _ := strings.Cut(key, ".")
+				amounts, _ := resources[kind].(map[string]any)
+				if amounts[name] == value {
+					delete(amounts, name)
+				}
+			}
+		}
+	}
+}
+
+// prune drops empty maps and lists: whether one that is empty is there makes no difference.
+func prune(value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		for _, key := range slices.Collect(maps.Keys(v)) {
+			if v[key] = prune(v[key]); v[key] == nil {
+				delete(v, key)
+			}
+		}
+		if len(v) == 0 {
+			return nil
+		}
+	case []any:
+		for i := range v {
+			if v[i] = prune(v[i]); v[i] == nil {
+				v[i] = "nothing"
+			}
+		}
+		if len(v) == 0 {
+			return nil
+		}
+	}
+	return value
+}
