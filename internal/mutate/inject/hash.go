@@ -8,6 +8,7 @@ import (
 
 	"github.com/distribution/reference"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
@@ -156,7 +157,8 @@ func defaultHTTPGet(get *corev1.HTTPGetAction) {
 }
 
 // tokenMount reports whether the ServiceAccount plug-in made a mount: read-only, of a volume whose
-// name it makes up, at one path.
+// name it makes up, at one path, and nothing else.
 func tokenMount(m *corev1.VolumeMount) bool {
-	return m.MountPath == "/var/run/secrets/kubernetes.io/serviceaccount" && strings.HasPrefix(m.Name, "kube-api-access-") && m.ReadOnly
+	made := corev1.VolumeMount{Name: m.Name, ReadOnly: true, MountPath: "/var/run/secrets/kubernetes.io/serviceaccount"}
+	return strings.HasPrefix(m.Name, "kube-api-access-") && equality.Semantic.DeepEqual(*m, made)
 }

@@ -51,7 +51,9 @@ func copyCommand(p *v1alpha1.Profile) []string {
 }
 
 // copyResources are the profile's, or else requests that are also limits, so that a Guaranteed Pod
-// stays one. What the Pod budgets for all its containers together is not set for one.
+// stays one. What the Pod limits for all its containers together is not set for one, nor is what it
+// requests less of than the copy would. To leave out all that it requests would not do: the API
+// server fills in the Pod's requests from those of its containers, so from the copy's.
 func copyResources(spec *corev1.PodSpec, s *v1alpha1.InitStrategy) corev1.ResourceRequirements {
 	var resources corev1.ResourceRequirements
 	if s.Resources != nil {
@@ -61,18 +63,22 @@ func copyResources(spec *corev1.PodSpec, s *v1alpha1.InitStrategy) corev1.Resour
 		resources = corev1.ResourceRequirements{Requests: amounts, Limits: amounts.DeepCopy()}
 	}
 	if spec.Resources != nil {
-		for _, budget := range []corev1.ResourceList{spec.Resources.Requests, spec.Resources.Limits} {
-			for name := range budget {
-				delete(resources.Requests, name)
-				delete(resources.Limits, name)
+		drop := func(name corev1.ResourceName) {
+			delete(resources.Requests, name)
+			delete(resources.Limits, name)
+		}
+		for name := range spec.Resources.Limits {
+			drop(name)
+		}
+		for name, budget := range spec.Resources.Requests {
+			request, ok := resources.Requests[name]
+			if !ok {
+				request = resources.Limits[name] // what the API server makes the request of a Pod
+			}
+			if budget.Cmp(request) < 0 {
+				drop(name)
 			}
 		}
-	}
-	if len(resources.Requests) == 0 {
-		resources.Requests = nil
-	}
-	if len(resources.Limits) == 0 {
-		resources.Limits = nil
 	}
 	return resources
 }
