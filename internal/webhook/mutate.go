@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -61,8 +60,7 @@ func (c *Completer) Handle(ctx context.Context, req admission.Request) admission
 	result, err := c.complete(ctx, &req)
 	if err != nil {
 		c.metrics.failed.Inc()
-		err = errors.New(redact.Text(err.Error())) // it can quote the object
-		logger(ctx, &req).Error(err, "not completed")
+		logger(ctx, &req).Error(redacted(err), "not completed")
 		return admission.Response{AdmissionResponse: *uncompleted(req.UID, err)}
 	}
 	c.metrics.count(&result)
@@ -97,6 +95,7 @@ func (c *Completer) annotations(r *mutate.Result) map[string]string {
 	annotations := make(map[string]string)
 	for key, values := range map[string][]string{"completed": done, "left": left} {
 		if len(values) > 0 {
+			slices.Sort(values)
 			annotations[key] = strings.Join(slices.Compact(values), ",")
 			annotations["revision"] = c.revision
 		}
@@ -120,6 +119,6 @@ func code(l *mutate.Left) string { return l.What + "." + l.Reason }
 func uncompleted(uid types.UID, err error) *admissionv1.AdmissionResponse {
 	return &admissionv1.AdmissionResponse{
 		UID: uid, Allowed: true, Result: &metav1.Status{Code: http.StatusOK},
-		Warnings: validate.Warnings([]string{"plainspec: not completed: " + redact.Text(err.Error())}),
+		Warnings: validate.Warnings([]string{"plainspec: not completed: " + redacted(err).Error()}),
 	}
 }

@@ -126,14 +126,18 @@ func (v *Validator) undecided(ctx context.Context, req *admission.Request, err e
 		binding = v.reviewer.Binding(req.UserInfo.Username)
 	}
 	v.metrics.undecided.Inc()
-	// A built-in's error can quote the object.
-	err = errors.New(redact.Text(strings.ReplaceAll(err.Error(), "\n", " ")))
+	err = redacted(err)
 	logger(ctx, req).Error(err, "undecided", "binding", binding)
 	message := "Plainspec could not decide, retry: " + err.Error()
 	if binding {
 		return admission.Errored(http.StatusInternalServerError, errors.New(message))
 	}
 	return admission.Allowed("").WithWarnings("Plainspec could not judge this object, and admitted it")
+}
+
+// redacted is an error on one line, without the secrets of the object, which it can quote.
+func redacted(err error) error {
+	return errors.New(redact.Text(strings.ReplaceAll(err.Error(), "\n", " ")))
 }
 
 // mostCauses bounds the answer: an object of 3 MiB can have ten thousand findings, each of which
