@@ -19,7 +19,7 @@ var findingLine = regexp.MustCompile(`(?m)^- (\S+ at \S+): `)
 // same verdict, for the same findings, under the same policies.
 func (k kubectl) isWhatCheckSays(applied cluster.KubectlResult, manifest string) {
 	k.t.Helper()
-	check := exec.CommandContext(k.t.Context(), shared.cli, "check", "-f", "-", "-n", k.namespace, "-o", "json")
+	check := exec.CommandContext(k.t.Context(), shared.cli, "check", "-f", "-", "-n", k.namespace, "-o", "json", "--config", shared.server.config())
 	check.Stdin = strings.NewReader(manifest)
 	out, err := check.Output()
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {

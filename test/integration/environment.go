@@ -99,9 +99,6 @@ func startEnvironment(progress io.Writer) (_ *environment, err error) {
 // exampleCompletion is the member completion of examples/profiles.yaml, as a YAML document.
 func (e *environment) exampleCompletion() (string, error) {
 	text, err := os.ReadFile(filepath.Join(e.root, "examples", "profiles.yaml"))
-	if errors.Is(err, os.ErrNotExist) {
-		return "", nil
-	}
 	if err != nil {
 		return "", fmt.Errorf("read the example's profiles: %w", err)
 	}

@@ -118,7 +118,7 @@ func (k kubectl) noFailedCreates() {
 }
 
 // changing is what differs from run to run in what kubectl prints: revision and rejection id, the
-// server's port, and the time.
+// server's port, the time, and what the API server makes up.
 var changing = []struct {
 	pattern *regexp.Regexp
 	mask    string
@@ -126,6 +126,8 @@ var changing = []struct {
 	{regexp.MustCompile(`rejection [a-z2-7]{10}, policies [0-9a-f]{12}`), "rejection <id>, policies <revision>"},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "127.0.0.1:<port>"},
 	{regexp.MustCompile(`(revision"?: ?"?)[0-9a-f]{12}\b`), "${1}<revision>"},
+	{regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`), "<uid>"},
+	{regexp.MustCompile(`kube-api-access-[a-z0-9]{5}`), "kube-api-access-<name>"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`), "<time>"},
 }
 

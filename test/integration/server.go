@@ -100,7 +100,7 @@ func (e *environment) newServer(ctx context.Context, o serverOptions) (*server, 
 		return nil, err
 	}
 	config := "apiVersion: config.plainspec.dev/v1alpha1\nkind: Configuration\nenforcement: " + o.enforcement + "\n" + o.completion
-	if err := os.WriteFile(filepath.Join(s.dir, "config.yaml"), []byte(config), 0o600); err != nil {
+	if err := os.WriteFile(s.config(), []byte(config), 0o600); err != nil {
 		return nil, fmt.Errorf("write configuration: %w", err)
 	}
 	return s, nil
@@ -134,7 +134,7 @@ func (s *server) launch(ctx context.Context) error {
 	}
 	args := []string{
 		s.environment.program,
-		"--config=" + filepath.Join(s.dir, "config.yaml"),
+		"--config=" + s.config(),
 		"--certificate-dir=" + filepath.Join(s.dir, "certificates"),
 		"--bind-address=" + s.address,
 		"--health-probe-bind-address=" + s.probe,
@@ -204,6 +204,9 @@ func (s *server) end(signal syscall.Signal) error {
 	return nil
 }
 
+// config is the path of the server's configuration.
+func (s *server) config() string { return filepath.Join(s.dir, "config.yaml") }
+
 func (s *server) logPath() string { return filepath.Join(s.dir, "server.log") }
 
 // lastWords is the last line that the server logged.
@@ -243,7 +246,7 @@ func (s *server) register(ctx context.Context) error {
 			return err
 		case s.options.asks(validates) && s.reviews() == judged:
 			return errors.New("admitted without asking")
-		case s.options.asks(completes) && len(registration.Mutating(registration.Options{}).Webhooks) > 0 && !s.askedToComplete():
+		case s.options.asks(completes) && !s.askedToComplete():
 			return errors.New("admitted without asking for completion")
 		}
 		return nil
