@@ -64,11 +64,12 @@ func completeLabels(l *v1alpha1.Labels, o labelInput) (object, template map[stri
 	return b.object, b.template, b.left
 }
 
-// helm reports whether Helm manages the object: it adopts and refuses objects by managed-by.
+// helm reports whether Helm manages the object, which adopts and refuses objects by managed-by. Where
+// that label says so itself, it is there and stays.
 func (o *labelInput) helm() bool {
 	_, chart := o.Labels["helm.sh/chart"]
 	_, release := o.Annotations["meta.helm.sh/release-name"]
-	return chart || release || o.Labels[labelPrefix+"managed-by"] == "Helm"
+	return chart || release
 }
 
 // labeler collects the labels of one object.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	"plainspec.dev/plainspec/api/config/v1alpha1"
 )
@@ -29,12 +30,19 @@ func resourceClass(r *v1alpha1.Resources, namespace string) *v1alpha1.ResourceCl
 
 // fillResources returns, by container name, the complete new requirements of each container that
 // lacks something of its class. An amount that is there stays as it is; the spec is not changed.
+// Containers of the same name, which the API server refuses, get nothing.
 func fillResources(spec *corev1.PodSpec, class *v1alpha1.ResourceClass) map[string]corev1.ResourceRequirements {
 	if class == nil {
 		return nil
 	}
 	filled := make(map[string]corev1.ResourceRequirements)
+	seen := make(map[string]bool, len(spec.InitContainers)+len(spec.Containers))
 	fill := func(c *corev1.Container, defaults *corev1.ResourceRequirements) {
+		if seen[c.Name] {
+			delete(filled, c.Name)
+			return
+		}
+		seen[c.Name] = true
 		if defaults == nil {
 			return
 		}
@@ -79,11 +87,23 @@ func missing(has, defaults, pod *corev1.ResourceRequirements) (requests, limits 
 			continue
 		}
 		limits[name] = amount.DeepCopy()
-		if request, ok := has.Requests[name]; ok && amount.Cmp(request) < 0 {
+		if request, ok := has.Requests[name]; ok && above(request, amount) {
 			limits[name] = request.DeepCopy()
 		}
 	}
 	return requests, limits
+}
+
+// above reports whether an amount is larger than a default. Exact comparison writes both out, which
+// takes minutes for 1e99999999, so it is left for amounts of about the same size.
+func above(amount, standard resource.Quantity) bool {
+	if amount.IsZero() {
+		return false
+	}
+	if a, s := amount.AsApproximateFloat64(), standard.AsApproximateFloat64(); a > 2*s || s > 2*a {
+		return a > s
+	}
+	return amount.Cmp(standard) > 0
 }
 
 // ofPod reports whether a resource is left to what the Pod says as a whole. Where a Pod has limits

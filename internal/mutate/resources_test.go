@@ -85,6 +85,10 @@ func TestFillResources(t *testing.T) {
 			spec: ofApp(requirements(amounts("cpu", "2", "memory", "64Mi"), nil)),
 			want: filled(requirements(amounts("cpu", "2", "memory", "64Mi"), amounts("cpu", "2", "memory", "512Mi"))),
 		},
+		"a request beyond all measure is not written out": {
+			spec: ofApp(requirements(amounts("cpu", "1e99999999", "memory", "0e99999999"), nil)),
+			want: filled(requirements(amounts("cpu", "1e99999999", "memory", "0e99999999"), amounts("cpu", "1e99999999", "memory", "512Mi"))),
+		},
 		"a limit is its own request, so that a Guaranteed Pod stays one": {
 			spec: ofApp(requirements(nil, amounts("cpu", "2", "memory", "1Gi"))),
 		},
@@ -117,6 +121,9 @@ func TestFillResources(t *testing.T) {
 			spec:  corev1.PodSpec{InitContainers: []corev1.Container{{Name: "migrate"}, sidecar("proxy")}, Containers: []corev1.Container{{Name: "app"}}},
 			class: &v1alpha1.ResourceClass{Main: &corev1.ResourceRequirements{Requests: amounts("cpu", "1")}},
 			want:  filled(requirements(amounts("cpu", "1"), nil)),
+		},
+		"containers of one name are left alone": {
+			spec: corev1.PodSpec{InitContainers: []corev1.Container{{Name: "app"}}, Containers: []corev1.Container{{Name: "app"}, {Name: "app"}}},
 		},
 		"a namespace without a class is left alone": {spec: ofApp(corev1.ResourceRequirements{}), class: &v1alpha1.ResourceClass{}},
 	} {

@@ -224,7 +224,7 @@ func TestLoadRefuses(t *testing.T) {
 			wantErr: "completion.profiles[1].init.resources.limits.cpu: is no amount, write one such as 100m, 0.5 or 64Mi",
 		},
 		"an amount with an unknown unit": {
-			file:    header + "completion: {profiles: [{init: {sizeLimit: 1MB}}]}\n",
+			file:    header + "completion: {profiles: [{init: {sizeLimit: 1K}}]}\n",
 			wantErr: "completion.profiles[0].init.sizeLimit: is no amount, write one such as 100m, 0.5 or 64Mi",
 		},
 		"a user's name instead of its id": {

@@ -149,8 +149,8 @@ func validateInit(p *Profile, path *field.Path) field.ErrorList {
 	if s.Resources != nil {
 		errs = append(errs, validateRequirements(s.Resources, path.Child("resources"))...)
 	}
-	if s.SizeLimit != nil && s.SizeLimit.Sign() <= 0 {
-		errs = append(errs, field.Invalid(path.Child("sizeLimit"), s.SizeLimit.String(), "must be greater than 0"))
+	if s.SizeLimit != nil {
+		errs = append(errs, validateAmount(*s.SizeLimit, path.Child("sizeLimit"))...)
 	}
 	return errs
 }
@@ -219,26 +219,38 @@ func validateRequirements(r *corev1.ResourceRequirements, path *field.Path) fiel
 	if len(r.Claims) > 0 {
 		errs = append(errs, field.Forbidden(path.Child("claims"), "only requests and limits are filled in"))
 	}
-	amounts := func(list corev1.ResourceList, path *field.Path, check func(corev1.ResourceName, resource.Quantity) string) {
-		for _, name := range slices.Sorted(maps.Keys(list)) {
-			amount := list[name]
-			if !slices.Contains(filledResources, name) {
-				errs = append(errs, field.NotSupported(path.Key(string(name)), name, filledResources))
-			} else if amount.Sign() <= 0 {
-				errs = append(errs, field.Invalid(path.Key(string(name)), amount.String(), "must be greater than 0"))
-			} else if problem := check(name, amount); problem != "" {
-				errs = append(errs, field.Invalid(path.Key(string(name)), amount.String(), problem))
-			}
+	errs = append(errs, validateAmounts(r.Requests, nil, path.Child("requests"))...)
+	return append(errs, validateAmounts(r.Limits, r.Requests, path.Child("limits"))...)
+}
+
+// validateAmounts checks amounts, and that each is at least what a second list says, if it does.
+func validateAmounts(list, least corev1.ResourceList, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for _, name := range slices.Sorted(maps.Keys(list)) {
+		at, amount := path.Key(string(name)), list[name]
+		if !slices.Contains(filledResources, name) {
+			errs = append(errs, field.NotSupported(at, name, filledResources))
+			continue
+		}
+		wrong := validateAmount(amount, at)
+		errs = append(errs, wrong...)
+		bound, bounded := least[name]
+		if bounded && len(wrong) == 0 && len(validateAmount(bound, at)) == 0 && amount.Cmp(bound) < 0 {
+			errs = append(errs, field.Invalid(at, amount.String(), "must be at least the request, which is "+bound.String()))
 		}
 	}
-	amounts(r.Requests, path.Child("requests"), func(corev1.ResourceName, resource.Quantity) string { return "" })
-	amounts(r.Limits, path.Child("limits"), func(name corev1.ResourceName, limit resource.Quantity) string {
-		if request, ok := r.Requests[name]; ok && limit.Cmp(request) < 0 {
-			return "must be at least the request, which is " + request.String()
-		}
-		return ""
-	})
 	return errs
+}
+
+// validateAmount checks that an amount is one of a machine. To compare 1e99999999 with another takes minutes.
+func validateAmount(amount resource.Quantity, path *field.Path) field.ErrorList {
+	switch {
+	case amount.Sign() <= 0:
+		return field.ErrorList{field.Invalid(path, amount.String(), "must be greater than 0")}
+	case amount.AsApproximateFloat64() >= math.MaxInt64:
+		return field.ErrorList{field.Invalid(path, amount.String(), "is more than any machine has")}
+	}
+	return nil
 }
 
 func validateLabelValues(values map[string]string, path *field.Path) field.ErrorList {

@@ -140,7 +140,11 @@ func TestValidateProfiles(t *testing.T) {
 			change: func(p *v1alpha1.Profile) { p.Rename = "../ROOT.war" },
 			want:   []string{`rename: Invalid value: "../ROOT.war": must be the name of a file, without a folder`},
 		},
-		"a new name is no folder": {
+		"a new name is not the folder itself": {
+			change: func(p *v1alpha1.Profile) { p.Rename = "." },
+			want:   []string{`rename: Invalid value: ".": must be the name of a file, without a folder`},
+		},
+		"a new name is not the folder above": {
 			change: func(p *v1alpha1.Profile) { p.Rename = ".." },
 			want:   []string{`rename: Invalid value: "..": must be the name of a file, without a folder`},
 		},
@@ -259,6 +263,15 @@ func TestValidateCompletion(t *testing.T) {
 				`resources.classes[0].init.requests[cpu]: Invalid value: "0": must be greater than 0`,
 				`resources.classes[0].init.limits[nvidia.com/gpu]: Unsupported value: "nvidia.com/gpu": supported values: "cpu", "memory", "ephemeral-storage"`,
 				"resources.classes[0].sidecar.claims: Forbidden: only requests and limits are filled in",
+			},
+		},
+		"no machine has an immense amount": {
+			completion: v1alpha1.Completion{Resources: &v1alpha1.Resources{Classes: []v1alpha1.ResourceClass{{
+				Main: &corev1.ResourceRequirements{Requests: amounts("cpu", "1e99999999"), Limits: amounts("cpu", "1", "memory", "8Ei")},
+			}}}},
+			want: []string{
+				`resources.classes[0].main.requests[cpu]: Invalid value: "1e99999999": is more than any machine has`,
+				`resources.classes[0].main.limits[memory]: Invalid value: "9223372036854775807": is more than any machine has`,
 			},
 		},
 		"only some labels have fixed values": {
