@@ -12,9 +12,9 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// HashContainer, HashVolume and HashMount identify an element by what was injected: the first 16
-// hexadecimal digits of a SHA-256 over its JSON form, with all defaults that the API server fills
-// in, and without what its admission plug-ins add. So it is the same before and after storing.
+// HashContainer identifies a container by its content: the first 16 hexadecimal digits of a SHA-256
+// over its JSON form, with all defaults that the API server fills in, and without what its admission
+// plug-ins add. So it is the same before and after storing.
 //
 // A field of a later Kubernetes is not in these types, and so not in the hash: if it is a default,
 // the element is still known for ours; if it is a user's edit, it is lost when the element is made

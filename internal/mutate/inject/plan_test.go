@@ -60,7 +60,7 @@ func podSpec(tb testing.TB, text string) *corev1.PodSpec {
 func ask(tb testing.TB, annotations string) []workload.Asked {
 	tb.Helper()
 	all := map[string]string{}
-	for _, one := range strings.Fields(annotations) {
+	for one := range strings.FieldsSeq(annotations) {
 		key, value, _ := strings.Cut(one, "=")
 		all["plainspec.dev/"+key] = value
 	}
