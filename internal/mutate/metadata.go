@@ -180,7 +180,7 @@ func (t *task) application() (*workload.Component, string, error) {
 	}
 	if len(t.targets) == 0 {
 		object := t.object
-		if len(t.around) > 0 { // what was taken out counts no more
+		if t.changed { // what was taken out counts no more
 			completed := Result{Patch: slices.Concat(t.within, t.around)}
 			raw, err := completed.Apply(t.in.Object)
 			if err != nil {

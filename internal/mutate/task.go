@@ -31,6 +31,7 @@ type task struct {
 	injection *injection // nil if nothing is injected and nothing was
 	targets   []inject.Target
 	blocked   bool // nothing is injected or taken out, because something is in the way
+	changed   bool // something is injected or taken out
 
 	within, around []jsonpatch.Operation // within elements of lists, and of the lists themselves
 	result         Result
@@ -73,14 +74,14 @@ func (t *task) open() (bool, error) {
 // notice says what was written in vain, or cannot be read.
 func (t *task) notice() {
 	if t.template.unreadable {
-		t.unreadable(t.in.Kind.Template)
+		t.unreadable(Inject, t.in.Kind.Template)
 		t.blocked = true
 	}
 	if t.child {
 		return // its template's author was told
 	}
 	if t.own != t.template && t.own.unreadable {
-		t.unreadable(kinds.TemplateSelf)
+		t.unreadable(Labels, kinds.TemplateSelf)
 	}
 	for _, field := range t.stray {
 		t.left(Inject, StrayAnnotation, strayText(field, t.in.Kind.Template), field)
@@ -90,9 +91,9 @@ func (t *task) notice() {
 // unreadableText is what to do about a record that Plainspec did not write.
 const unreadableText = "annotation " + workload.InjectedAnnotation + " is not what Plainspec writes, so it cannot tell what it added before: remove the annotation"
 
-func (t *task) unreadable(where kinds.Template) {
+func (t *task) unreadable(what string, where kinds.Template) {
 	field := where.AnnotationsPath() + `["` + workload.InjectedAnnotation + `"]`
-	t.left(Inject, string(inject.UnreadableRecord), unreadableText, field)
+	t.left(what, string(inject.UnreadableRecord), unreadableText, field)
 }
 
 // strayText says what to do about an annotation that means nothing where it stands.
@@ -179,6 +180,7 @@ func (t *task) inject() error {
 	if t.within, t.around, err = injection.operations(); err != nil {
 		return err
 	}
+	t.changed = len(t.within)+len(t.around) > 0
 	t.template.after.Elements = injection.record()
 	t.result.InitContainers = injection.inits.origins()
 	t.report()
@@ -187,7 +189,7 @@ func (t *task) inject() error {
 
 // report says what was injected, what was taken out, and what was not.
 func (t *task) report() {
-	if len(t.within)+len(t.around) > 0 {
+	if t.changed {
 		for i := range t.targets {
 			t.done(Inject, "artifact %s for container %q", t.targets[i].Asked.Value, t.targets[i].Container)
 		}
