@@ -49,10 +49,9 @@ _wanted[i] contains j if {
 }
 
 # A mirror may put folders before the name, or, having none, words.
-_same_repository(name, name) if name != ""
+_same_repository(name, name)
 
 _same_repository(name, mirrored) if {
-	name != ""
 	some separator in ["-", "_", "."]
 	endswith(mirrored, concat("", [separator, name]))
 }

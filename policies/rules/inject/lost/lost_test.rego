@@ -58,6 +58,7 @@ test_finds_when_nothing_shares_a_volume_with_the_server if {
 
 test_finds_when_another_version_is_there if {
 	_found({}, [_carrier({"value": "geektime/sample:v1", "tag": "v1"})]) == {_finding(`container "artifact" brings another version, geektime/sample:v1`)}
+	_found({}, [_carrier({"value": "sample:v1", "tag": "v1", "before": false})]) == {_finding(`container "artifact" brings another version, sample:v1`)}
 	_found({}, [_carrier({"value": "geektime/sample", "tag": ""})]) == {_finding(`container "artifact" brings another version, geektime/sample`)}
 }
 
