@@ -1,6 +1,7 @@
 package mutate
 
 import (
+	"maps"
 	"path"
 	"slices"
 
@@ -126,8 +127,6 @@ func with(list, amounts corev1.ResourceList) corev1.ResourceList {
 	if list == nil {
 		return amounts
 	}
-	for name, amount := range amounts {
-		list[name] = amount
-	}
+	maps.Copy(list, amounts)
 	return list
 }
