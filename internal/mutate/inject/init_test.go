@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/yaml"
 )
 
@@ -38,6 +39,7 @@ func TestSecurityContext(t *testing.T) {
 		"does not leave no filter to the Pod": {
 			spec: ", securityContext: {seccompProfile: {type: Unconfined}}", want: standard + "runAsNonRoot: true\nrunAsUser: 65532\n" + seccomp,
 		},
+		"goes without root as the Pod does": {spec: ", securityContext: {runAsNonRoot: true}", want: standard + "runAsNonRoot: true\nrunAsUser: 65532\n" + seccomp},
 		"leaves a narrower filter to the Pod": {
 			spec: ", securityContext: {seccompProfile: {type: Localhost, localhostProfile: x.json}}", want: standard + "runAsNonRoot: true\nrunAsUser: 65532\n",
 		},
@@ -119,5 +121,22 @@ func TestSharedVolumes(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestPlansShareNothingWithTheProfiles(t *testing.T) {
+	t.Parallel()
+	p := planner(t, `[{name: p, match: {images: [server]}, source: /app, target: /app, hideTarget: true,
+		init: {user: 1, command: [copy], sizeLimit: 1Mi, resources: {requests: {cpu: 1}}}}]`)
+	spec, asked := podSpec(t, `{containers: [{name: server, image: "server:1"}]}`), ask(t, "artifact=x:1")
+	parts, _ := p.Plan(spec, asked)
+	want := text(t, parts)
+	c := &parts.InitContainers[0]
+	c.Command[0], *c.SecurityContext.RunAsUser = "changed", 2
+	c.Resources.Requests[corev1.ResourceMemory] = resource.MustParse("1Mi")
+	parts.Volumes[0].EmptyDir.SizeLimit.Add(resource.MustParse("1Mi"))
+	again, _ := p.Plan(spec, asked)
+	if diff := cmp.Diff(want, text(t, again)); diff != "" {
+		t.Errorf("changed parts change the next plan (-want +got):\n%s", diff)
 	}
 }

@@ -112,8 +112,7 @@ func one(profile *v1alpha1.Profile, matching, all []server, a *workload.Asked) (
 func (p *Planner) of(profile *v1alpha1.Profile, all []server) []server {
 	var matching []server
 	for _, s := range all {
-		known := p.options.Servers[s.image.name]
-		if known != "" && slices.Contains(profile.Match.Servers, known) || listed(profile.Match.Images, s.image.repository) {
+		if slices.Contains(profile.Match.Servers, p.options.Servers[s.image.name]) || listed(profile.Match.Images, s.image.repository) {
 			matching = append(matching, s)
 		}
 	}

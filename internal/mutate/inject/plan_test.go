@@ -218,7 +218,7 @@ Volumes:
 		"two servers": {
 			spec: `{initContainers: [{name: web, image: "example/web:1", restartPolicy: Always}],
 				containers: [{name: b, image: "tomcat:9"}, {name: a, image: "tomee:9"}]}`,
-			annotations: "artifact.1=example/one:1 artifact-container.1=a artifact.2=example/two:1 artifact-container.2=b artifact.3=example/pages:1 artifact-profile.3=pages",
+			annotations: "artifact.1=example/one:latest@sha256:" + strings.Repeat("0", 64) + " artifact-container.1=a artifact.2=example/two:1 artifact-container.2=b artifact.3=example/pages:1 artifact-profile.3=pages",
 			want: `Mounts:
 - Container: web
   Mounts:
@@ -493,6 +493,10 @@ func TestProblems(t *testing.T) {
 		},
 		"a volume has the name": {
 			spec: `{containers: [{name: server, image: "tomcat:9.0"}], volumes: [{name: artifact, emptyDir: {medium: Memory}}]}`, annotations: "artifact=x:1",
+			want: []string{`name_taken: volume "artifact" is not the one that would be injected; rename it, or ask with plainspec.dev/artifact.<another name>`},
+		},
+		"several things are in the way, of which the first is said": {
+			spec: `{containers: [{name: server, image: "tomcat:9.0", volumeMounts: [{name: war, mountPath: /usr/local/tomcat/webapps}]}], volumes: [{name: artifact, emptyDir: {medium: Memory}}]}`, annotations: "artifact=x:1",
 			want: []string{`name_taken: volume "artifact" is not the one that would be injected; rename it, or ask with plainspec.dev/artifact.<another name>`},
 		},
 		"two artifacts are one file of a hidden folder": {
