@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"plainspec.dev/plainspec/test/cluster"
@@ -16,6 +20,9 @@ import (
 // denied is how kubectl tells that an admission webhook said no; a webhook that
 // could not be asked reads differently.
 const denied = "denied the request"
+
+// profiles is the file in examples/ that is no manifest but the server's configuration.
+const profiles = "profiles.yaml"
 
 // outcome is what became of a manifest.
 type outcome string
@@ -30,7 +37,7 @@ const (
 // expected says what must become of an example; empty if nobody has said.
 func expected(file string) outcome {
 	switch file {
-	case "01-war-init-container.yaml", "03-volume-with-download-url.yaml":
+	case "01-war-init-container.yaml", "03-volume-with-download-url.yaml", "11-war-by-annotation.yaml":
 		return admitted
 	case "02-volume-hidden-version.yaml", "04-nginx-deployment-and-service.yaml", "05-ubuntu-vm.yaml":
 		return refused
@@ -78,13 +85,13 @@ func applyAll(ctx context.Context, s state, out io.Writer) error {
 	if err != nil || len(files) == 0 {
 		return errors.Join(errors.New("find examples: there is no examples/*.yaml"), err)
 	}
-	fmt.Fprint(out, "\nkubectl apply -f examples/…, each in a namespace of its own (01 in example-01):\n")
+	files = slices.DeleteFunc(files, func(path string) bool { return filepath.Base(path) == profiles })
+	fmt.Fprint(out, "\nkubectl apply -f examples/…, each in a namespace of its own:\n")
 	counts := map[outcome]int{}
 	var wrong surprises
 	for _, path := range files {
 		file := filepath.Base(path)
-		number, _, _ := strings.Cut(file, "-")
-		result, err := s.applyExample(ctx, "example-"+number, filepath.Join("examples", file))
+		result, err := s.applyExample(ctx, namespace(file), filepath.Join("examples", file))
 		if err != nil {
 			return err
 		}
@@ -96,12 +103,40 @@ func applyAll(ctx context.Context, s state, out io.Writer) error {
 			note = "  <- wrong"
 		}
 		fmt.Fprintf(out, "\n%-8s  %s%s\n%s%s", o, file, note, indent(result.Stdout), indent(result.Stderr))
+		if o != admitted {
+			continue
+		}
+		if err := s.showCompleted(ctx, filepath.Join("examples", file), out); err != nil {
+			return err
+		}
 	}
 	if len(wrong) > 0 {
 		fmt.Fprintf(out, "\n%d admitted, %d refused, %d wrong\n", counts[admitted], counts[refused], len(wrong))
 		return wrong
 	}
 	fmt.Fprintf(out, "\n%d admitted, %d refused, as they must be\n", counts[admitted], counts[refused])
+	return nil
+}
+
+// notInNames is what the name of a namespace cannot contain.
+var notInNames = regexp.MustCompile(`[^a-z0-9]+`)
+
+// namespace is where an example goes: one of its own, since examples use the same names.
+func namespace(file string) string {
+	name := "example-" + notInNames.ReplaceAllString(strings.ToLower(strings.TrimSuffix(file, ".yaml")), "-")
+	return strings.TrimRight(name[:min(len(name), validation.DNS1123LabelMaxLength)], "-")
+}
+
+// showCompleted prints what Plainspec adds to a manifest, nothing where it adds nothing: by the CLI,
+// which asks the same code as the server and knows whether out takes colors.
+func (s state) showCompleted(ctx context.Context, file string, out io.Writer) error {
+	command := exec.CommandContext(ctx, s.cli(), "render", "--diff", "--config="+s.configuration(), "-f", file)
+	command.Dir, command.Stdout = s.root, out
+	var stderr strings.Builder
+	command.Stderr = &stderr
+	if err := command.Run(); err != nil {
+		return fmt.Errorf("show what was added to %s: %w: %s", file, err, strings.TrimSpace(stderr.String()))
+	}
 	return nil
 }
 

@@ -89,8 +89,22 @@ func TestEveryExampleIsExpected(t *testing.T) {
 		t.Fatalf("find examples: %d found, %v", len(files), err)
 	}
 	for _, file := range files {
-		if expected(filepath.Base(file)) == "" {
+		if filepath.Base(file) != profiles && expected(filepath.Base(file)) == "" {
 			t.Errorf("nothing says what must become of %s", file)
+		}
+	}
+}
+
+func TestEachExampleHasANamespaceOfItsOwn(t *testing.T) {
+	t.Parallel()
+	for file, want := range map[string]string{
+		"01-war-init-container.yaml":         "example-01-war-init-container",
+		"01-war-by-annotation.yaml":          "example-01-war-by-annotation",
+		"My_File 2.yaml":                     "example-my-file-2",
+		strings.Repeat("long-", 20) + "yaml": "example-" + strings.Repeat("long-", 10) + "long",
+	} {
+		if got := namespace(file); got != want {
+			t.Errorf("namespace of %s is %q, want %q", file, got, want)
 		}
 	}
 }

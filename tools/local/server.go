@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,9 +20,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
+	"plainspec.dev/plainspec/api/config/v1alpha1"
 	"plainspec.dev/plainspec/certs"
 	"plainspec.dev/plainspec/internal/registration"
+	"plainspec.dev/plainspec/internal/workload"
 	"plainspec.dev/plainspec/test/cluster"
 )
 
@@ -34,15 +38,8 @@ const (
 	effectTimeout = 30 * time.Second
 )
 
-// configuration is that of a new cluster: nothing runs yet that enforcement
-// could surprise.
-const configuration = `apiVersion: config.plainspec.dev/v1alpha1
-kind: Configuration
-enforcement: enforce
-`
-
-// build compiles the server and the CLI into the state folder and returns the server's hash. The
-// CLI gets the name by which kubectl finds a plugin.
+// build compiles the server and the CLI into the state folder and returns the hash of what the
+// server is. The CLI gets the name by which kubectl finds a plugin.
 func (s state) build(ctx context.Context) (hash string, err error) {
 	// Beside the folder, because the server may be running.
 	next := s.path("built")
@@ -55,22 +52,30 @@ func (s state) build(ctx context.Context) (hash string, err error) {
 		return "", fmt.Errorf("build Plainspec: %w\n%s", err, strings.TrimSpace(string(out)))
 	}
 	defer os.RemoveAll(next) // it is empty by then
-	data, err := os.ReadFile(filepath.Join(next, "webhook"))
-	if err != nil {
-		return "", fmt.Errorf("build Plainspec: %w", err)
-	}
 	if err := os.MkdirAll(s.path("bin"), 0o755); err != nil {
 		return "", fmt.Errorf("build Plainspec: %w", err)
 	}
-	for built, target := range map[string]string{"webhook": s.server(), "plainspec": s.path("bin", "kubectl-plainspec")} {
+	for built, target := range map[string]string{"webhook": s.server(), "plainspec": s.cli()} {
 		if err := os.Rename(filepath.Join(next, built), target); err != nil {
 			return "", fmt.Errorf("build Plainspec: %w", err)
 		}
 	}
-	return hashOf(data), nil
+	return s.serverHash()
 }
 
-func hashOf(data []byte) string { return fmt.Sprintf("%x", sha256.Sum256(data))[:12] }
+// serverHash is the hash of the server's program and of its configuration: it is restarted when
+// either has changed.
+func (s state) serverHash() (string, error) {
+	hash := sha256.New()
+	for _, file := range []string{s.server(), s.configuration()} {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return "", fmt.Errorf("read the server: %w", err)
+		}
+		hash.Write(data)
+	}
+	return fmt.Sprintf("%x", hash.Sum(nil))[:12], nil
+}
 
 // server is the Plainspec server in front of the cluster.
 type server struct {
@@ -93,12 +98,8 @@ func startServer(ctx context.Context, s state, c *cluster.Cluster) (*server, err
 	if err != nil {
 		return nil, err
 	}
-	config := s.path("plainspec.yaml")
-	if err := os.WriteFile(config, []byte(configuration), 0o644); err != nil {
-		return nil, fmt.Errorf("write the server's configuration: %w", err)
-	}
 	v.process, err = c.Run(cluster.Program{Name: "plainspec", Path: s.server(), Args: []string{
-		"--config=" + config,
+		"--config=" + s.configuration(),
 		"--certificate-dir=" + s.path("certificates"),
 		"--bind-address=" + v.address,
 		"--metrics-bind-address=" + ports[1],
@@ -176,46 +177,89 @@ func lastError(path string) string {
 }
 
 // register makes the API server ask the server, and waits until it does.
-func (v *server) register(ctx context.Context, client kubernetes.Interface) error {
-	wanted := registration.Validating(registration.Options{
+func (v *server) register(ctx context.Context, config *rest.Config) error {
+	plainspec, err := v1alpha1.Load(v.state.configuration())
+	if err != nil {
+		return err
+	}
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return fmt.Errorf("connect to the cluster: %w", err)
+	}
+	o := registration.Options{
 		URL:              "https://" + v.address,
 		CABundle:         v.caBundle,
 		ExemptNamespaces: []string{metav1.NamespaceSystem},
-	})
-	api := client.AdmissionregistrationV1().ValidatingWebhookConfigurations()
-	existing, err := api.Get(ctx, wanted.Name, metav1.GetOptions{})
+		CompleteAll:      plainspec.Completion.Labels != nil || plainspec.Completion.Resources != nil,
+		CompletePods:     plainspec.Completion.Resources != nil,
+	}
+	api := client.AdmissionregistrationV1()
+	if err := put(ctx, api.ValidatingWebhookConfigurations(), registration.Validating(o)); err != nil {
+		return err
+	}
+	if err := put(ctx, api.MutatingWebhookConfigurations(), registration.Mutating(o)); err != nil {
+		return err
+	}
+	return waitUntilAsked(ctx, config)
+}
+
+// store is where the API server keeps objects of one kind.
+type store[T metav1.Object] interface {
+	Get(ctx context.Context, name string, options metav1.GetOptions) (T, error)
+	Create(ctx context.Context, object T, options metav1.CreateOptions) (T, error)
+	Update(ctx context.Context, object T, options metav1.UpdateOptions) (T, error)
+}
+
+// put creates an object, or replaces it: in a cluster that is continued, address and authority are
+// new.
+func put[T metav1.Object](ctx context.Context, in store[T], wanted T) error {
+	existing, err := in.Get(ctx, wanted.GetName(), metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
-		_, err = api.Create(ctx, wanted, metav1.CreateOptions{})
-	case err == nil: // of a cluster that is continued: address and authority are new
-		wanted.ResourceVersion = existing.ResourceVersion
-		_, err = api.Update(ctx, wanted, metav1.UpdateOptions{})
+		_, err = in.Create(ctx, wanted, metav1.CreateOptions{})
+	case err == nil:
+		wanted.SetResourceVersion(existing.GetResourceVersion())
+		_, err = in.Update(ctx, wanted, metav1.UpdateOptions{})
 	}
 	if err != nil {
-		return fmt.Errorf("register the webhook: %w", err)
-	}
-	err = wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, effectTimeout, true, func(ctx context.Context) (bool, error) {
-		err = probe(ctx, client)
-		return errors.Is(err, errDenied), nil
-	})
-	if err != nil {
-		return fmt.Errorf("wait until the API server asks the webhook: %w", err)
+		return fmt.Errorf("register the webhooks: %w", err)
 	}
 	return nil
 }
 
-// errDenied says that the webhook denied the probe.
-var errDenied = errors.New("denied")
+// probeAnnotation is none that Plainspec knows: completion warns about it, and so shows itself.
+const probeAnnotation = workload.AnnotationPrefix + "probe"
 
-// probe asks for a Pod that Plainspec must deny, without creating it.
-func probe(ctx context.Context, client kubernetes.Interface) error {
+// waitUntilAsked waits until both webhooks answer for a Pod that is never created: the one that
+// completes warns about its annotation, the one that judges denies its image.
+func waitUntilAsked(ctx context.Context, config *rest.Config) error {
+	var said warnings
+	config = rest.CopyConfig(config)
+	config.WarningHandlerWithContext = &said
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return fmt.Errorf("connect to the cluster: %w", err)
+	}
 	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: "plainspec-probe"},
+		ObjectMeta: metav1.ObjectMeta{Name: "plainspec-probe", Annotations: map[string]string{probeAnnotation: ""}},
 		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "probe", Image: "probe:latest"}}},
 	}
-	_, err := client.CoreV1().Pods(metav1.NamespaceDefault).Create(ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-	if err != nil && strings.Contains(err.Error(), denied) {
-		return errDenied
+	err = wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, effectTimeout, true, func(ctx context.Context) (bool, error) {
+		said = nil
+		_, err := client.CoreV1().Pods(metav1.NamespaceDefault).Create(ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		isDenied := err != nil && strings.Contains(err.Error(), denied)
+		return isDenied && slices.ContainsFunc(said, func(text string) bool { return strings.Contains(text, probeAnnotation) }), nil
+	})
+	if err != nil {
+		return fmt.Errorf("wait until the API server asks the webhooks: %w", err)
 	}
-	return err
+	return nil
+}
+
+// warnings are what the API server says beside an answer.
+type warnings []string
+
+// HandleWarningHeaderWithContext implements rest.WarningHandlerWithContext.
+func (w *warnings) HandleWarningHeaderWithContext(_ context.Context, _ int, _, text string) {
+	*w = append(*w, text)
 }

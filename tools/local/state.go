@@ -50,7 +50,12 @@ func (s state) kubeconfig() string { return s.path("kubeconfig") }
 func (s state) logs() string       { return s.path("logs") }
 func (s state) kubectl() string    { return s.path("bin", "kubectl") }
 func (s state) server() string     { return s.path("bin", "webhook") }
+func (s state) cli() string        { return s.path("bin", "kubectl-plainspec") }
 func (s state) data() string       { return s.path("cluster") }
+
+// configuration is the server's: the examples', which enforces, since nothing runs yet in a new
+// cluster that it could surprise.
+func (s state) configuration() string { return filepath.Join(s.root, "examples", profiles) }
 
 // exclusive keeps two runs of up and down from working against each other. It
 // creates the folder.

@@ -16,13 +16,14 @@ import (
 
 	"github.com/gofrs/flock"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"plainspec.dev/plainspec/test/cluster"
 )
 
 const (
-	// nodes is two because examples ask for the same port of their host.
-	nodes = 2
+	// nodes is three because three examples ask for the same port of their host.
+	nodes = 3
 	// watchInterval and watchFailures say when an API server that stopped
 	// answering is taken for dead.
 	watchInterval = 2 * time.Second
@@ -88,14 +89,10 @@ func startAll(ctx context.Context, s state, progress io.Writer) (_ *cluster.Clus
 		return nil, nil, err
 	}
 	tell(progress, "Plainspec", "serving with enforcement: enforce, after %s", time.Since(start).Round(time.Second))
-	client, err := kubernetes.NewForConfig(c.Config())
-	if err != nil {
-		return nil, nil, fmt.Errorf("connect to the cluster: %w", err)
-	}
-	if err := server.register(ctx, client); err != nil {
+	if err := server.register(ctx, c.Config()); err != nil {
 		return nil, nil, err
 	}
-	tell(progress, "webhook", "registered")
+	tell(progress, "webhooks", "registered: one judges, one completes")
 	if err := s.publish(c, server); err != nil {
 		return nil, nil, err
 	}
@@ -115,11 +112,11 @@ func (s state) publish(c *cluster.Cluster, v *server) error {
 }
 
 func (v *server) publish() error {
-	program, err := os.ReadFile(v.state.server())
+	hash, err := v.state.serverHash()
 	if err != nil {
-		return fmt.Errorf("read the server: %w", err)
+		return err
 	}
-	return v.state.writeRunning(running{Server: hashOf(program), Webhook: "https://" + v.address, Since: time.Now()})
+	return v.state.writeRunning(running{Server: hash, Webhook: "https://" + v.address, Since: time.Now()})
 }
 
 // watch returns nil when the context ends, or an error when the control plane
@@ -137,7 +134,7 @@ func watch(ctx context.Context, c *cluster.Cluster, v *server, restart <-chan os
 		case <-ctx.Done():
 			return nil
 		case <-restart:
-			if err := v.replace(ctx); err != nil {
+			if err := v.replace(ctx, c.Config()); err != nil {
 				fmt.Fprintf(os.Stderr, "error: %v\n", err)
 			}
 		case <-ticker.C:
@@ -153,8 +150,8 @@ func watch(ctx context.Context, c *cluster.Cluster, v *server, restart <-chan os
 	}
 }
 
-// replace runs the server anew, as the program now is.
-func (v *server) replace(ctx context.Context) error {
+// replace runs the server anew, as the program and its configuration now are.
+func (v *server) replace(ctx context.Context, config *rest.Config) error {
 	if err := v.process.Restart(); err != nil {
 		return err
 	}
@@ -165,6 +162,9 @@ func (v *server) replace(ctx context.Context) error {
 	case <-time.After(time.Second):
 	}
 	if err := v.waitUntilReady(ctx); err != nil {
+		return err
+	}
+	if err := v.register(ctx, config); err != nil {
 		return err
 	}
 	return v.publish()

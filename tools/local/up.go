@@ -137,7 +137,7 @@ func (s state) refresh(ctx context.Context, hash string, out io.Writer) error {
 	defer cancel()
 	for {
 		if r, _ := s.running(); r.Server == hash {
-			tell(out, "Plainspec", "restarted, since its source has changed")
+			tell(out, "Plainspec", "restarted, since its source or configuration has changed")
 			return nil
 		}
 		select {
@@ -195,9 +195,14 @@ Try next:
   kubectl create deployment web --image=nginx                        # refused: no tag
   kubectl create deployment web --image=nginx:1.27.3                 # admitted
   kubectl set image deployment/web nginx=nginx:latest                # refused: latest is no version
+  kubectl patch deployment web -p '{"spec":{"template":{"metadata":{"annotations":{"plainspec.dev/artifact":"shop/web:v1"}}}}}'
+                                                                     # refused: no profile says where nginx reads an artifact
+  kubectl plainspec render --config examples/profiles.yaml -f examples/11-war-by-annotation.yaml
+                                                                     # what Plainspec makes of a manifest, without a cluster
   kubectl get pods --all-namespaces                                  # what was admitted runs, on fake nodes
 
-Logs are in %s. Run "make up" again after a change to the source.
+Logs are in %s. The server's configuration is examples/profiles.yaml.
+Run "make up" again after a change to it or to the source.
 To stop it and remove all that it kept: make down
 `, quoted(s.kubeconfig()), quoted(filepath.Dir(s.kubectl())), s.logs())
 }
