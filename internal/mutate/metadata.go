@@ -17,14 +17,23 @@ type metadata struct {
 	labels, annotations map[string]string
 	completed           map[string]string // the labels as they are to be
 	before, after       record
+	lost                bool // before is of the stored object: the new one has no record
 	unreadable          bool // there is a record, and it is none: nothing is completed that would have to be recorded
 }
 
-func newMetadata(labels, annotations map[string]string) *metadata {
+// newMetadata returns metadata of an object whose stored annotations are given, too. What was
+// completed stays Plainspec's if its record is lost on the way: kubectl apply takes out all
+// annotations if the manifest has none any more, and kubectl replace those that it does not have.
+func newMetadata(labels, annotations, stored map[string]string) *metadata {
 	m := &metadata{labels: labels, annotations: annotations, completed: labels}
 	var err error
 	m.before, err = readRecord(annotations)
 	m.unreadable = err != nil
+	if _, ok := annotations[workload.InjectedAnnotation]; !ok {
+		if before, err := readRecord(stored); err == nil && !before.empty() {
+			m.before, m.lost = before, true
+		}
+	}
 	m.after = m.before
 	return m
 }
@@ -56,12 +65,14 @@ func (m *metadata) complete(users, add map[string]string) {
 // whether there is any.
 func (m *metadata) operations(path string, exists bool, revision string) ([]jsonpatch.Operation, error) {
 	annotations := m.annotations
-	if !m.after.same(&m.before) {
+	if same := m.after.same(&m.before); m.lost || !same {
 		annotations = maps.Clone(m.annotations)
 		if m.after.empty() {
 			delete(annotations, workload.InjectedAnnotation)
 		} else {
-			m.after.Revision = revision
+			if !same {
+				m.after.Revision = revision
+			}
 			text, err := m.after.text()
 			if err != nil {
 				return nil, err

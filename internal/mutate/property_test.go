@@ -335,7 +335,7 @@ func holdProperties(t *testing.T, c *mutate.Completer, in mutate.Input) (mutate.
 	if second := complete(t, c, again); len(second.Patch) > 0 {
 		t.Errorf("the second patch is not empty: %s", patchText(t, second.Patch))
 	}
-	holdUsers(t, in.Kind, in.Object, completed)
+	holdUsers(t, in, completed)
 	object, err := workload.Decode(completed, in.Kind)
 	if err != nil {
 		t.Errorf("what was completed cannot be read: %v", err)

@@ -70,7 +70,7 @@ func runStory(t *testing.T, path string) {
 	if second := complete(t, c, again); len(second.Patch) > 0 && second.Skipped == mutate.SkipNone {
 		t.Errorf("the second patch is not empty: %s", patchText(t, second.Patch))
 	}
-	holdUsers(t, in.Kind, in.Object, completed)
+	holdUsers(t, in, completed)
 
 	got := map[string]string{
 		"want.patch.json": patchText(t, result.Patch), "want.yaml": yamlText(t, completed), "want.notes": notes(&result),

@@ -1,6 +1,7 @@
 package mutate
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -40,16 +41,30 @@ type task struct {
 func (c *Completer) task(object *workload.Object, in *Input) *task {
 	t := &task{Completer: c, in: in, object: object}
 	t.asked, t.stray = c.reader.Asked(object)
-	t.template = newMetadata(object.TemplateLabels(), object.TemplateAnnotations())
+	ofTemplate, ofObject := storedAnnotations(in)
+	t.template = newMetadata(object.TemplateLabels(), object.TemplateAnnotations(), ofTemplate)
 	t.own = t.template
 	self := in.Kind.Template == kinds.TemplateSelf
 	if !self {
-		t.own = newMetadata(object.Labels(), object.Annotations())
+		t.own = newMetadata(object.Labels(), object.Annotations(), ofObject)
 	}
 	if r := c.options.Completion.Resources; r != nil && (self || r.Templates) {
 		t.class = resourceClass(r, in.Namespace)
 	}
 	return t
+}
+
+// storedAnnotations are the annotations of the object before an update, and of its Pod template, if
+// Plainspec has completed anything there.
+func storedAnnotations(in *Input) (ofTemplate, ofObject map[string]string) {
+	if !in.Update || !bytes.Contains(in.Old, []byte(workload.InjectedAnnotation)) {
+		return nil, nil
+	}
+	old, err := workload.Decode(in.Old, in.Kind)
+	if err != nil {
+		return nil, nil // what cannot be read was not completed
+	}
+	return old.TemplateAnnotations(), old.Annotations()
 }
 
 // idle reports whether nothing is to be done, as far as can be told without a look at the Pod spec.

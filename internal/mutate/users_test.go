@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"plainspec.dev/plainspec/internal/kinds"
+	"plainspec.dev/plainspec/internal/mutate"
 	"plainspec.dev/plainspec/internal/mutate/inject"
 )
 
@@ -55,12 +56,27 @@ func recordOf(holder map[string]any) written {
 	return r
 }
 
+// recordBefore is the record that an object or a template carries, or else that it carried when it was stored.
+func recordBefore(holder, stored map[string]any) written {
+	metadata, _ := holder["metadata"].(map[string]any)
+	annotations, _ := metadata["annotations"].(map[string]any)
+	if _, ok := annotations[annotation]; !ok {
+		holder = stored
+	}
+	return recordOf(holder)
+}
+
 // holdUsers holds that completion left all that is the user's as it was, and in its order.
-func holdUsers(t testing.TB, kind kinds.Kind, before, after []byte) {
+func holdUsers(t testing.TB, in mutate.Input, after []byte) {
 	t.Helper()
-	b, a := tree(t, before), tree(t, after)
+	kind := in.Kind
+	b, a := tree(t, in.Object), tree(t, after)
+	stored := map[string]any{}
+	if in.Update {
+		stored = tree(t, in.Old)
+	}
 	records := [][2]written{
-		{recordOf(b), recordOf(templateOf(b, kind))},
+		{recordBefore(b, stored), recordBefore(templateOf(b, kind), templateOf(stored, kind))},
 		{recordOf(a), recordOf(templateOf(a, kind))},
 	}
 	for _, r := range records {
