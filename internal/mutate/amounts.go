@@ -15,6 +15,47 @@ import (
 	"plainspec.dev/plainspec/internal/workload"
 )
 
+// sizedSpec is the part of a Pod spec that resources are filled in by: to decode all of it costs ten
+// times as much, and for the Pods of a large installation that is what is paid.
+type sizedSpec struct {
+	InitContainers []sizedContainer             `json:"initContainers"`
+	Containers     []sizedContainer             `json:"containers"`
+	Resources      *corev1.ResourceRequirements `json:"resources"`
+}
+
+type sizedContainer struct {
+	Name          string                         `json:"name"`
+	RestartPolicy *corev1.ContainerRestartPolicy `json:"restartPolicy"`
+	Resources     jsontext.Value                 `json:"resources"` // as they are written
+}
+
+// typed is the same in the types of Kubernetes.
+func (s *sizedSpec) typed() (*corev1.PodSpec, error) {
+	convert := func(sized []sizedContainer) ([]corev1.Container, error) {
+		containers := make([]corev1.Container, len(sized))
+		for i := range sized {
+			c := &sized[i]
+			containers[i] = corev1.Container{Name: c.Name, RestartPolicy: c.RestartPolicy}
+			if len(c.Resources) == 0 {
+				continue
+			}
+			if err := json.Unmarshal(c.Resources, &containers[i].Resources); err != nil {
+				return nil, fmt.Errorf("decode resources of container %q: %w", c.Name, workload.InWords(err))
+			}
+		}
+		return containers, nil
+	}
+	spec := &corev1.PodSpec{Resources: s.Resources}
+	var err error
+	if spec.InitContainers, err = convert(s.InitContainers); err != nil {
+		return nil, err
+	}
+	if spec.Containers, err = convert(s.Containers); err != nil {
+		return nil, err
+	}
+	return spec, nil
+}
+
 // fill takes out the amounts that were filled in and fills in those that are missing then.
 func (t *task) fill() error {
 	recorded := t.template.before.Resources
@@ -24,18 +65,28 @@ func (t *task) fill() error {
 	if t.template.unreadable || t.class == nil && len(recorded) == 0 {
 		return nil
 	}
-	pod, err := t.spec()
+	var written sizedSpec
+	if err := json.Unmarshal(t.document.spec, &written); err != nil {
+		return fmt.Errorf("decode Pod spec: %w", workload.InWords(err))
+	}
+	before, err := written.typed()
 	if err != nil {
 		return err
 	}
-	spec := pod.spec
+	spec := *before
 	spec.InitContainers = withoutAmounts(spec.InitContainers, recorded)
 	spec.Containers = withoutAmounts(spec.Containers, recorded)
 	filled := fillResources(&spec, t.class)
+	for _, name := range t.injected() {
+		delete(filled, name) // its profile says what it needs, and else the namespace's LimitRange
+	}
 	completed := make(map[string]map[string]string)
-	complete := func(path string, before, stripped []corev1.Container, raw []jsontext.Value) error {
+	complete := func(list string, before, stripped []corev1.Container, written []sizedContainer) error {
 		for i := range stripped {
 			c := &stripped[i]
+			if c.Name == "" {
+				continue // it may not even be an object; the API server refuses it
+			}
 			removed, added := missingAmounts(&c.Resources, &before[i].Resources), map[string]string(nil)
 			if requirements, ok := filled[c.Name]; ok {
 				added = missingAmounts(&c.Resources, &requirements)
@@ -43,19 +94,17 @@ func (t *task) fill() error {
 			if len(added) > 0 {
 				completed[c.Name] = added
 			}
-			if err := t.write(pointer(pod.path, path, strconv.Itoa(i)), c.Name, raw[i], removed, added); err != nil {
+			path := pointer(t.document.path, "spec", list, strconv.Itoa(i))
+			if err := t.write(path, &written[i], removed, added); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	for _, name := range t.injected() {
-		delete(filled, name) // its profile says what it needs, and else the namespace's LimitRange
-	}
-	if err := complete("initContainers", pod.spec.InitContainers, spec.InitContainers, pod.raw.InitContainers); err != nil {
+	if err := complete("initContainers", before.InitContainers, spec.InitContainers, written.InitContainers); err != nil {
 		return err
 	}
-	if err := complete("containers", pod.spec.Containers, spec.Containers, pod.raw.Containers); err != nil {
+	if err := complete("containers", before.Containers, spec.Containers, written.Containers); err != nil {
 		return err
 	}
 	if t.child {
@@ -128,27 +177,28 @@ func missingAmounts(some, all *corev1.ResourceRequirements) map[string]string {
 
 // write takes amounts out of a container's resources and adds others. What stays the same is left
 // as it is written.
-func (t *task) write(path, container string, raw jsontext.Value, removed, added map[string]string) error {
-	if maps.Equal(removed, added) || raw.Kind() != '{' {
+func (t *task) write(path string, c *sizedContainer, removed, added map[string]string) error {
+	if maps.Equal(removed, added) {
 		return nil
 	}
-	var before, after struct {
-		Resources map[string]any `json:"resources"`
-	}
-	for _, decoded := range []any{&before, &after} {
-		if err := json.Unmarshal(raw, decoded); err != nil {
-			return fmt.Errorf("decode resources of container %q: %w", container, workload.InWords(err))
+	var before, after map[string]any
+	for _, decoded := range []*map[string]any{&before, &after} {
+		if len(c.Resources) == 0 {
+			break
+		}
+		if err := json.Unmarshal(c.Resources, decoded); err != nil {
+			return fmt.Errorf("decode resources of container %q: %w", c.Name, workload.InWords(err))
 		}
 	}
-	if after.Resources == nil {
-		after.Resources = make(map[string]any)
+	if after == nil {
+		after = make(map[string]any)
 	}
 	for key := range removed {
 		list, name, _ := strings.Cut(key, ".")
-		if held, ok := after.Resources[list].(map[string]any); ok && removed[key] != added[key] {
+		if held, ok := after[list].(map[string]any); ok && removed[key] != added[key] {
 			delete(held, name)
 			if len(held) == 0 {
-				delete(after.Resources, list)
+				delete(after, list)
 			}
 		}
 	}
@@ -159,19 +209,19 @@ func (t *task) write(path, container string, raw jsontext.Value, removed, added 
 		}
 		texts = append(texts, key+" "+added[key])
 		list, name, _ := strings.Cut(key, ".")
-		held, ok := after.Resources[list].(map[string]any)
+		held, ok := after[list].(map[string]any)
 		if !ok {
 			held = make(map[string]any)
-			after.Resources[list] = held
+			after[list] = held
 		}
 		held[name] = added[key]
 	}
 	if len(texts) > 0 {
-		t.done(Resources, "%s for container %q", strings.Join(texts, ", "), container)
+		t.done(Resources, "%s for container %q", strings.Join(texts, ", "), c.Name)
 	} else {
-		t.done(Resources, "removed what was filled in for container %q", container)
+		t.done(Resources, "removed what was filled in for container %q", c.Name)
 	}
-	t.within = append(t.within, difference(pointer(path, "resources"), present(before.Resources), present(after.Resources))...)
+	t.within = append(t.within, difference(pointer(path, "resources"), present(before), present(after))...)
 	return nil
 }
 

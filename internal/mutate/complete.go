@@ -69,10 +69,10 @@ func (c *Completer) Complete(ctx context.Context, in Input) (Result, error) {
 // why it could not be injected if it is not there. It is nil for objects that ask for none, which
 // costs next to nothing.
 func (c *Completer) Targets(object *workload.Object, in Input) ([]inject.Target, error) {
-	t := c.task(object, &in)
-	if len(t.asked) == 0 {
+	if !object.Asks() {
 		return nil, nil
 	}
+	t := c.task(object, &in)
 	if found, err := t.open(); err != nil || !found {
 		return nil, err
 	}

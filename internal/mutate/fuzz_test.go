@@ -27,7 +27,7 @@ func FuzzComplete(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%v: %s", err, patchText(t, result.Patch))
 		}
-		if !json.Valid(completed) {
+		if len(result.Patch) > 0 && !json.Valid(completed) {
 			t.Fatalf("what was completed is no JSON: %s", completed)
 		}
 		if decoded, err := workload.Decode(completed, in.Kind); err == nil {

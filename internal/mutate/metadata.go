@@ -82,8 +82,8 @@ func (m *metadata) operations(path string, exists bool, revision string) ([]json
 			}
 			annotations[workload.InjectedAnnotation] = text
 		}
-		if len(annotations) == 0 {
-			annotations = nil
+		if len(annotations) == 0 && len(m.annotations) > 0 {
+			annotations = nil // ours was the only one
 		}
 	}
 	before, after := written(m.labels, m.annotations), written(m.completed, annotations)

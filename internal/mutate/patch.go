@@ -6,11 +6,10 @@ import (
 	"maps"
 	"reflect"
 	"slices"
-	"strings"
-
-	jsonpatch "gomodules.xyz/jsonpatch/v2"
 
 	evanphx "github.com/evanphx/json-patch/v5"
+	"github.com/go-json-experiment/json/jsontext"
+	"gomodules.xyz/jsonpatch/v2"
 )
 
 // Apply applies a result's patch to the object that it was made for. The rest of the object stays
@@ -36,10 +35,10 @@ func (r *Result) Apply(object []byte) ([]byte, error) {
 	return completed, nil
 }
 
-// pointer escapes the elements of a path in a JSON document and joins them (RFC 6901).
+// pointer adds elements to the path of a value in a JSON document (RFC 6901).
 func pointer(path string, elements ...string) string {
 	for _, element := range elements {
-		path += "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(element)
+		path = string(jsontext.Pointer(path).AppendToken(element))
 	}
 	return path
 }

@@ -26,8 +26,7 @@ type task struct {
 	class  *v1alpha1.ResourceClass // nil if no resources are filled in
 
 	own, template *metadata // the same for a Pod
-	document      document
-	pod           *pod // nil until open
+	document      document  // empty until open
 
 	injection *injection // nil if nothing is injected and nothing was
 	targets   []inject.Target
@@ -76,14 +75,10 @@ func (t *task) idle() bool {
 	return t.child || len(t.asked) == 0 && !completed && t.options.Completion.Labels == nil
 }
 
-// open reads the Pod spec; false if there is none.
-func (t *task) open() (bool, error) {
-	var found bool
-	var err error
-	if t.document, found, err = readDocument(t.in.Object, &t.in.Kind); err != nil || !found {
-		return false, err
-	}
-	return true, nil
+// open finds the Pod spec; false if there is none.
+func (t *task) open() (found bool, err error) {
+	t.document, found, err = readDocument(t.in.Object, &t.in.Kind)
+	return found, err
 }
 
 // notice says what was written in vain, or cannot be read.
@@ -140,20 +135,9 @@ func (t *task) done(what, format string, args ...any) {
 	t.result.Done = append(t.result.Done, Done{What: what, Text: fmt.Sprintf(format, args...)})
 }
 
-// spec reads the Pod spec, once.
-func (t *task) spec() (*pod, error) {
-	if t.pod == nil {
-		var err error
-		if t.pod, err = t.document.pod(); err != nil {
-			return nil, err
-		}
-	}
-	return t.pod, nil
-}
-
 // plan tells what was injected, and what is to be.
 func (t *task) plan() (*injection, inject.Parts, []inject.Target, error) {
-	pod, err := t.spec()
+	pod, err := t.document.pod()
 	if err != nil {
 		return nil, inject.Parts{}, nil, err
 	}
