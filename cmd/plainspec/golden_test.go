@@ -19,8 +19,12 @@ import (
 // now is the time of every review in tests.
 var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// revision stands for the revision of the built-in policies, which changes with each of them.
-var revision = regexp.MustCompile(`\b[0-9a-f]{12}\b`)
+// revision stands for the revision of the built-in policies, which changes with each of them, and
+// for that of a configuration; hash for what identifies an injected element.
+var (
+	revision = regexp.MustCompile(`\b[0-9a-f]{12}\b`)
+	hash     = regexp.MustCompile(`\b[0-9a-f]{16}\b`)
+)
 
 // runArgs runs the command and returns its exit code and what it wrote.
 func runArgs(t *testing.T, in io.Reader, args ...string) (code int, out, errs string) {
@@ -86,10 +90,13 @@ func runStory(t *testing.T, path string) {
 		args = append(args, arg)
 	}
 	code, out, errs := runArgs(t, strings.NewReader(sections["stdin"]), args...)
-	shown := strings.NewReplacer(input, "input", examples, "examples")
+	shown := func(text string) string {
+		text = strings.NewReplacer(input, "input", examples, "examples").Replace(text)
+		return hash.ReplaceAllString(revision.ReplaceAllString(text, "REVISION"), "HASH")
+	}
 	got := map[string]string{
-		"want.stdout": revision.ReplaceAllString(shown.Replace(out), "REVISION"),
-		"want.stderr": revision.ReplaceAllString(shown.Replace(errs), "REVISION"),
+		"want.stdout": shown(out),
+		"want.stderr": shown(errs),
 		"want.code":   strconv.Itoa(code) + "\n",
 	}
 	if os.Getenv("UPDATE_GOLDEN") != "" {
@@ -198,23 +205,67 @@ func (broken) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 func TestLostOutputIsAnError(t *testing.T) {
 	t.Parallel()
 	example := filepath.Join("..", "..", "examples", "01-war-init-container.yaml")
-	for _, format := range []string{"text", "json"} {
+	for _, args := range [][]string{{"check", "-o", "text"}, {"check", "-o", "json"}, {"render"}, {"render", "--diff"}} {
 		var errs bytes.Buffer
-		code := run(t.Context(), newRoot("plainspec", streams{out: broken{}, err: &errs}, now), []string{"check", "-f", example, "-o", format})
+		code := run(t.Context(), newRoot("plainspec", streams{out: broken{}, err: &errs}, now), append(args, "-f", example))
 		if want := "error: write result: io: read/write on closed pipe\n"; code != codeBad || !strings.HasSuffix(errs.String(), want) {
-			t.Errorf("%s: exit code %d, stderr %q, want %d and %q at its end", format, code, errs.String(), codeBad, want)
+			t.Errorf("%v: exit code %d, stderr %q, want %d and %q at its end", args, code, errs.String(), codeBad, want)
 		}
 	}
 }
 
 func TestColorsAreForTerminals(t *testing.T) {
 	t.Parallel()
-	example := filepath.Join("..", "..", "examples", "05-ubuntu-vm.yaml")
-	for _, color := range []bool{false, true} {
-		var out bytes.Buffer
-		run(t.Context(), newRoot("plainspec", streams{out: &out, err: io.Discard, color: color}, now), []string{"check", "-f", example})
-		if got := strings.Contains(out.String(), "\x1b[31mdeny\x1b[0m"); got != color {
-			t.Errorf("color %v: %q", color, out.String())
-		}
+	example := func(name string) string { return filepath.Join("..", "..", "examples", name) }
+	diff := []string{"render", "--diff", "-f", example("11-war-by-annotation.yaml"), "--config", example("profiles.yaml")}
+	tests := map[string]struct {
+		args        []string
+		plain, want string
+	}{
+		"a mode":       {[]string{"check", "-f", example("05-ubuntu-vm.yaml")}, " deny image", " \x1b[31mdeny\x1b[0m image"},
+		"a diff":       {diff, "\n+  volumes:\n", "\n\x1b[32m+  volumes:\x1b[0m\n"},
+		"its place":    {diff, "\n@@ -3,6 ", "\n\x1b[36m@@ -3,6 "},
+		"its old name": {diff, "--- ", "\x1b[31m--- "},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for color, want := range map[bool]string{false: tc.plain, true: tc.want} {
+				var out bytes.Buffer
+				run(t.Context(), newRoot("plainspec", streams{out: &out, err: io.Discard, color: color}, now), tc.args)
+				if !strings.Contains(out.String(), want) || strings.Contains(out.String(), "\x1b") != color {
+					t.Errorf("color %v: want %q in:\n%q", color, want, out.String())
+				}
+			}
+		})
+	}
+}
+
+// TestRenderedIsComplete holds that rendering what was rendered changes nothing, and that it is
+// judged as what it was made from.
+func TestRenderedIsComplete(t *testing.T) {
+	t.Parallel()
+	examples := filepath.Join("..", "..", "examples")
+	profiles := filepath.Join(examples, "profiles.yaml")
+	names, err := filepath.Glob(filepath.Join(examples, "*.yaml"))
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no examples: %v", err)
+	}
+	for _, name := range names {
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			t.Parallel()
+			wantCode, _, _ := runArgs(t, nil, "check", "-f", name, "--config", profiles)
+			code, rendered, errs := runArgs(t, nil, "render", "-f", name, "--config", profiles)
+			if code != codeOK || errs != "" {
+				t.Fatalf("exit code %d: %s", code, errs)
+			}
+			code, again, _ := runArgs(t, strings.NewReader(rendered), "render", "-f", "-", "--config", profiles)
+			if diff := cmp.Diff(rendered, again); code != codeOK || diff != "" {
+				t.Errorf("exit code %d, rendered (-once +twice):\n%s", code, diff)
+			}
+			if code, out, _ := runArgs(t, strings.NewReader(rendered), "check", "-f", "-", "--config", profiles); code != wantCode {
+				t.Errorf("exit code %d for what is rendered, want %d:\n%s", code, wantCode, out)
+			}
+		})
 	}
 }

@@ -39,11 +39,12 @@ type Options struct {
 
 // Checker judges, explains and completes manifests.
 type Checker struct {
-	reviewer *validate.Reviewer
-	reader   *workload.Reader
-	assumed  Assumed
-	contact  string
-	now      time.Time
+	reviewer   *validate.Reviewer
+	reader     *workload.Reader
+	assumed    Assumed
+	configured bool // by a file
+	contact    string
+	now        time.Time
 }
 
 // New reads the configuration and the policies. Its errors name the file, and where in it.
@@ -57,7 +58,9 @@ func New(ctx context.Context, o Options) (*Checker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Checker{reviewer: reviewer, reader: workload.NewReader(), assumed: assumed, contact: config.Contact, now: o.Now}, nil
+	return &Checker{
+		reviewer: reviewer, reader: workload.NewReader(), assumed: assumed, configured: o.Config != "", contact: config.Contact, now: o.Now,
+	}, nil
 }
 
 // configuration reads the configuration file, if there is one, and decides what is assumed.
@@ -122,9 +125,9 @@ func (c *Checker) review(ctx context.Context, d *manifest.Document) (*completed,
 	case err != nil:
 		return as, nil, []manifest.Problem{undecided(d, err)}
 	case incomplete != nil:
-		problem := undecided(d, fmt.Errorf("could not complete: %w", incomplete))
-		problem.Warning = true
-		return as, &decision, []manifest.Problem{problem}
+		why := uncompleted(d, incomplete)
+		why.Warning = true
+		return as, &decision, []manifest.Problem{why}
 	}
 	return as, &decision, nil
 }
@@ -141,15 +144,19 @@ func findings(as *completed, decision *validate.Decision) []Finding {
 	return found
 }
 
-// undecided says why an object could not be judged and, where its own form is the reason, in which
-// line.
-func undecided(d *manifest.Document, err error) manifest.Problem {
-	problem := manifest.Problem{Source: d.Source, Line: d.Line, Text: title(placeOf(d).Object) + ": " + err.Error()}
-	mismatch := (*workload.MismatchError)(nil)
-	if !errors.As(err, &mismatch) {
-		return problem
+// undecided says why an object could not be judged.
+func undecided(d *manifest.Document, err error) manifest.Problem { return problem(d, "", err) }
+
+// uncompleted says why an object could not be completed.
+func uncompleted(d *manifest.Document, err error) manifest.Problem {
+	return problem(d, "not completed: ", err)
+}
+
+// problem is an error about an object: where its own form is the reason, in words and with its line.
+func problem(d *manifest.Document, what string, err error) manifest.Problem {
+	line, text := d.Line, err.Error()
+	if mismatch := (*workload.MismatchError)(nil); errors.As(err, &mismatch) {
+		line, text = d.LineOfPointer(mismatch.Elements), mismatch.Error()
 	}
-	problem.Line = d.LineOfPointer(mismatch.Elements)
-	problem.Text = title(placeOf(d).Object) + ": " + mismatch.Error()
-	return problem
+	return manifest.Problem{Source: d.Source, Line: line, Text: title(placeOf(d).Object) + ": " + what + text}
 }

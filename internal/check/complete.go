@@ -8,6 +8,7 @@ import (
 	"plainspec.dev/plainspec/internal/kinds"
 	"plainspec.dev/plainspec/internal/manifest"
 	"plainspec.dev/plainspec/internal/mutate"
+	"plainspec.dev/plainspec/internal/mutate/inject"
 	"plainspec.dev/plainspec/internal/redact"
 	"plainspec.dev/plainspec/internal/validate"
 )
@@ -38,6 +39,8 @@ type Left struct {
 	// Field is the field path of what asks for it, Line its line in the source.
 	Field string `json:"field"`
 	Line  int    `json:"line"`
+
+	unconfigured bool // a profile is missing, and no configuration was given that could have it
 }
 
 // completed is a document with its object as the server would complete it.
@@ -60,7 +63,7 @@ func (c *Checker) complete(ctx context.Context, d *manifest.Document) (*complete
 	if err != nil {
 		return as, err
 	}
-	as.completion = completionOf(d, &result)
+	as.completion = c.completionOf(d, &result)
 	if len(result.Patch) == 0 {
 		return as, nil
 	}
@@ -77,7 +80,7 @@ func (c *Checker) complete(ctx context.Context, d *manifest.Document) (*complete
 	return as, nil
 }
 
-func completionOf(d *manifest.Document, result *mutate.Result) *Completion {
+func (c *Checker) completionOf(d *manifest.Document, result *mutate.Result) *Completion {
 	if len(result.Done) == 0 && len(result.Left) == 0 {
 		return nil
 	}
@@ -88,6 +91,7 @@ func completionOf(d *manifest.Document, result *mutate.Result) *Completion {
 	for _, left := range result.Left {
 		completion.Left = append(completion.Left, Left{
 			What: left.What, Reason: left.Reason, Text: redact.Text(left.Text), Field: left.Field, Line: d.LineOf(left.Field),
+			unconfigured: !c.configured && left.Reason == string(inject.NoProfile),
 		})
 	}
 	return completion
@@ -106,8 +110,8 @@ func (c *Checker) request(d *manifest.Document) validate.Request {
 
 // Spot is where a field of a completed object is written.
 type Spot struct {
-	// Field is its path in the source, so that an editor finds it there; for an injected field,
-	// its path in the completed object.
+	// Field is its path in the source, so that an editor finds it there; within an injected init
+	// container, which is not there, its path in the completed object.
 	Field string `json:"field"`
 	// Line is its line in the source, 0 for an injected field.
 	Line int `json:"line"`
@@ -128,8 +132,11 @@ func (s *Spot) line() string {
 // spot finds a field of the completed object in the source.
 func (c *completed) spot(field string) Spot {
 	written := c.source(field)
-	if written == "" || c.document.Has(field) && !c.written.Has(written) {
+	switch {
+	case written == "":
 		return Spot{Field: field, Injected: true}
+	case c.document.Has(field) && !c.written.Has(written):
+		return Spot{Field: written, Injected: true}
 	}
 	return Spot{Field: written, Line: c.written.LineOf(written)}
 }

@@ -3,8 +3,8 @@ package check
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/aymanbagabas/go-udiff"
@@ -36,7 +36,7 @@ func (c *Checker) Render(ctx context.Context, batch manifest.Batch) *Rendering {
 		d := &batch.Documents[i]
 		as, err := c.complete(ctx, d)
 		if err != nil {
-			r.problems = append(r.problems, undecided(d, fmt.Errorf("could not complete: %w", err)))
+			r.problems = append(r.problems, uncompleted(d, err))
 			continue
 		}
 		object := rendered{Place: placeOf(d), before: d.Object, after: as.document.Object, completion: as.completion}
@@ -49,28 +49,17 @@ func (c *Checker) Render(ctx context.Context, batch manifest.Batch) *Rendering {
 }
 
 // lost reports whether an artifact that is asked for is not injected.
-func (c *Completion) lost() bool {
-	if c == nil {
-		return false
-	}
-	for i := range c.Left {
-		if c.Left[i].lost() {
-			return true
-		}
-	}
-	return false
-}
+func (c *Completion) lost() bool { return c != nil && slices.ContainsFunc(c.Left, Left.lost) }
 
-func (l *Left) lost() bool { return l.What == mutate.Inject }
+// lost reports whether this is why an artifact is not injected, and no advice about what else is
+// written.
+func (l Left) lost() bool {
+	return l.What == mutate.Inject && l.Reason != mutate.StrayAnnotation && l.Reason != mutate.Edited
+}
 
 // Lost reports whether an artifact that is asked for cannot be injected.
 func (r *Rendering) Lost() bool {
-	for i := range r.objects {
-		if r.objects[i].completion.lost() {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.objects, func(o rendered) bool { return o.completion.lost() })
 }
 
 // Incomplete reports whether something could not be read or completed.
@@ -85,12 +74,13 @@ func (r *Rendering) WriteNotes(w io.Writer) error {
 		if o.completion == nil {
 			continue
 		}
-		for j := range o.completion.Left {
+		for _, left := range o.completion.Left {
 			level := "warning"
-			if o.completion.Left[j].lost() {
+			if left.lost() {
 				level = "error"
 			}
-			o.completion.Left[j].write(&b, &o.Place, level)
+			left.write(&b, &o.Place, level)
+			left.hint(&b, &o.Place)
 		}
 	}
 	_, err := io.WriteString(w, b.String())

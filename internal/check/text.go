@@ -134,19 +134,26 @@ func (c *Completion) writeNotes(b *strings.Builder, p *Place, findings []Finding
 		for _, done := range c.Done {
 			texts = append(texts, done.Text)
 		}
-		fmt.Fprintf(b, "%s: note: %s is completed with %s\n", at(p.Source, p.Line), title(p.Object), printable(strings.Join(texts, ", ")))
+		fmt.Fprintf(b, "%s: note: %s is completed: %s\n", at(p.Source, p.Line), title(p.Object), printable(strings.Join(texts, "; ")))
 	}
-	for i := range c.Left {
-		left := &c.Left[i]
+	for _, left := range c.Left {
 		if !slices.ContainsFunc(findings, func(f Finding) bool { return f.Code == lostCode && f.Field == left.Field }) {
 			left.write(b, p, "warning")
 		}
+		left.hint(b, p)
 	}
 }
 
 // write writes why something is not completed.
-func (l *Left) write(b *strings.Builder, p *Place, level string) {
+func (l Left) write(b *strings.Builder, p *Place, level string) {
 	fmt.Fprintf(b, "%s: %s: %s: %s\n", at(p.Source, l.Line), level, title(p.Object), printable(l.Text))
+}
+
+// hint writes where profiles come from, to those who miss one and gave no configuration.
+func (l Left) hint(b *strings.Builder, p *Place) {
+	if l.unconfigured {
+		fmt.Fprintf(b, "%s: note: no profile is known without the server's configuration: give it with --config\n", at(p.Source, l.Line))
+	}
 }
 
 // note says what was assumed; unnamed says that an object names no namespace.
