@@ -66,48 +66,42 @@ func serveYardstick(dir, port string) error {
 // BenchmarkServer measures the CPU time that a server process takes per review over HTTPS, in
 // µs: the time of the client is not part of it.
 func BenchmarkServer(b *testing.B) {
-	dir := b.TempDir()
-	ca, err := certs.WriteLocal(dir, certs.LocalOptions{Hosts: []string{"127.0.0.1"}})
-	if err != nil {
-		b.Fatal(err)
-	}
-	binary := filepath.Join(dir, "webhook")
-	if out, err := exec.CommandContext(b.Context(), "go", "build", "-o", binary, "plainspec.dev/plainspec/cmd/webhook").CombinedOutput(); err != nil {
-		b.Fatalf("build server: %v\n%s", err, out)
-	}
-	config := filepath.Join(dir, "config.yaml")
-	if err := os.WriteFile(config, []byte("apiVersion: config.plainspec.dev/v1alpha1\nkind: Configuration\nenforcement: enforce\n"), 0o600); err != nil {
-		b.Fatal(err)
-	}
-	yardstickAt, plainspecAt := freePort(b), freePort(b)
+	dir, client, binary := build(b)
 	servers := []struct {
-		name    string
-		command *exec.Cmd
-		address string
+		name   string
+		server *process
 	}{
-		{"yardstick", exec.CommandContext(b.Context(), os.Args[0]), "127.0.0.1:" + yardstickAt},
-		{"plainspec", exec.CommandContext(b.Context(), binary, "--config", config, "--certificate-dir", dir, "--bind-address", "127.0.0.1:"+plainspecAt,
-			"--metrics-bind-address", "0", "--health-probe-bind-address", "0", "--drain-period", "0s"), "127.0.0.1:" + plainspecAt},
-	}
-	servers[0].command.Env = append(os.Environ(), yardstickDir+"="+dir, yardstickPort+"="+yardstickAt)
-	client := newClient(b, ca)
-	for _, s := range servers {
-		start(b, s.command, s.address)
+		{"yardstick", startYardstick(b, dir)},
+		{"plainspec", startPlainspec(b, dir, binary, "apiVersion: config.plainspec.dev/v1alpha1\nkind: Configuration\nenforcement: enforce\n")},
 	}
 	for _, size := range sizes() {
 		bodies := reviews(b, size.pod)
 		for _, s := range servers {
-			b.Run(size.name+"/"+s.name, func(b *testing.B) {
-				load(b, client, "https://"+s.address+"/validate?timeout=5s", bodies, s.command.Process.Pid)
-			})
+			b.Run(size.name+"/"+s.name, func(b *testing.B) { load(b, client, s.server, "/validate", bodies, `"allowed":`) })
 		}
 	}
 }
 
-// load sends b.N reviews and reports the server's CPU time for each.
-func load(b *testing.B, client *http.Client, url string, bodies [][]byte, pid int) {
+// build returns a directory with a certificate, a client that trusts it, and Plainspec's binary.
+func build(b *testing.B) (dir string, client *http.Client, binary string) {
 	b.Helper()
-	before := cpuTime(b, pid)
+	dir = b.TempDir()
+	ca, err := certs.WriteLocal(dir, certs.LocalOptions{Hosts: []string{"127.0.0.1"}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	binary = filepath.Join(dir, "webhook")
+	if out, err := exec.CommandContext(b.Context(), "go", "build", "-o", binary, "plainspec.dev/plainspec/cmd/webhook").CombinedOutput(); err != nil {
+		b.Fatalf("build server: %v\n%s", err, out)
+	}
+	return dir, newClient(b, ca), binary
+}
+
+// load sends b.N reviews and reports the server's CPU time for each.
+func load(b *testing.B, client *http.Client, server *process, path string, bodies [][]byte, want string) {
+	b.Helper()
+	url := "https://" + server.address + path + "?timeout=5s"
+	before := cpuTime(b, server.pid)
 	var next atomic.Int64
 	group, ctx := errgroup.WithContext(b.Context())
 	b.ResetTimer()
@@ -118,7 +112,7 @@ func load(b *testing.B, client *http.Client, url string, bodies [][]byte, pid in
 				if i >= int64(b.N) {
 					return nil
 				}
-				if err := post(ctx, client, url, bodies[i%int64(len(bodies))]); err != nil {
+				if err := post(ctx, client, url, bodies[i%int64(len(bodies))], want); err != nil {
 					return err
 				}
 			}
@@ -128,10 +122,10 @@ func load(b *testing.B, client *http.Client, url string, bodies [][]byte, pid in
 		b.Fatal(err)
 	}
 	b.StopTimer()
-	b.ReportMetric(float64((cpuTime(b, pid)-before).Microseconds())/float64(b.N), "server-cpu-µs/op")
+	b.ReportMetric(float64((cpuTime(b, server.pid)-before).Microseconds())/float64(b.N), "server-cpu-µs/op")
 }
 
-func post(ctx context.Context, client *http.Client, url string, body []byte) error {
+func post(ctx context.Context, client *http.Client, url string, body []byte, want string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return err
@@ -143,7 +137,7 @@ func post(ctx context.Context, client *http.Client, url string, body []byte) err
 	}
 	defer response.Body.Close()
 	answer, err := io.ReadAll(response.Body)
-	if err == nil && !bytes.Contains(answer, []byte(`"allowed":`)) {
+	if err == nil && !bytes.Contains(answer, []byte(want)) {
 		err = fmt.Errorf("HTTP %d: %s", response.StatusCode, answer)
 	}
 	return err
@@ -174,7 +168,35 @@ func freePort(b *testing.B) string {
 	return port
 }
 
-func start(b *testing.B, command *exec.Cmd, address string) {
+// process is a server that is measured.
+type process struct {
+	address string
+	pid     int
+}
+
+// startYardstick starts the test's own binary as the yardstick's server.
+func startYardstick(b *testing.B, dir string) *process {
+	b.Helper()
+	port := freePort(b)
+	command := exec.CommandContext(b.Context(), os.Args[0])
+	command.Env = append(os.Environ(), yardstickDir+"="+dir, yardstickPort+"="+port)
+	return start(b, command, "127.0.0.1:"+port)
+}
+
+// startPlainspec starts the server with a configuration.
+func startPlainspec(b *testing.B, dir, binary, config string) *process {
+	b.Helper()
+	file := filepath.Join(b.TempDir(), "config.yaml")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	address := "127.0.0.1:" + freePort(b)
+	return start(b, exec.CommandContext(b.Context(), binary, "--config", file, "--certificate-dir", dir, "--bind-address", address,
+		"--metrics-bind-address", "0", "--health-probe-bind-address", "0", "--drain-period", "0s"), address)
+}
+
+// start runs a server until the benchmark ends.
+func start(b *testing.B, command *exec.Cmd, address string) *process {
 	b.Helper()
 	command.Stderr = os.Stderr
 	if err := command.Start(); err != nil {
@@ -189,7 +211,7 @@ func start(b *testing.B, command *exec.Cmd, address string) {
 		connection, err := (&net.Dialer{}).DialContext(b.Context(), "tcp", address)
 		if err == nil {
 			_ = connection.Close()
-			return
+			return &process{address: address, pid: command.Process.Pid}
 		}
 		if time.Now().After(deadline) {
 			b.Fatal(err)
