@@ -80,32 +80,29 @@ func (t *task) fill() error {
 	for _, name := range t.injected() {
 		delete(filled, name) // its profile says what it needs, and else the namespace's LimitRange
 	}
+	delete(filled, "") // it may not even be an object; the API server refuses it
 	completed := make(map[string]map[string]string)
-	complete := func(list string, before, stripped []corev1.Container, written []sizedContainer) error {
-		for i := range stripped {
-			c := &stripped[i]
-			if c.Name == "" {
-				continue // it may not even be an object; the API server refuses it
-			}
-			removed, added := missingAmounts(&c.Resources, &before[i].Resources), map[string]string(nil)
+	for _, list := range []struct {
+		name             string
+		written          []sizedContainer
+		before, stripped []corev1.Container
+	}{
+		{"initContainers", written.InitContainers, before.InitContainers, spec.InitContainers},
+		{"containers", written.Containers, before.Containers, spec.Containers},
+	} {
+		for i := range list.stripped {
+			c := &list.stripped[i]
+			removed, added := missingAmounts(&c.Resources, &list.before[i].Resources), map[string]string(nil)
 			if requirements, ok := filled[c.Name]; ok {
 				added = missingAmounts(&c.Resources, &requirements)
 			}
 			if len(added) > 0 {
 				completed[c.Name] = added
 			}
-			path := pointer(t.document.path, "spec", list, strconv.Itoa(i))
-			if err := t.write(path, &written[i], removed, added); err != nil {
+			if err := t.write(pointer(t.document.path, "spec", list.name, strconv.Itoa(i)), &list.written[i], removed, added); err != nil {
 				return err
 			}
 		}
-		return nil
-	}
-	if err := complete("initContainers", before.InitContainers, spec.InitContainers, written.InitContainers); err != nil {
-		return err
-	}
-	if err := complete("containers", before.Containers, spec.Containers, written.Containers); err != nil {
-		return err
 	}
 	if t.child {
 		completed = union(t.template.before.Resources, completed)

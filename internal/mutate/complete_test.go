@@ -18,9 +18,9 @@ import (
 const pod = `{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "annotations": {"plainspec.dev/artifact": "geektime/sample:v2"}},
 	"spec": {"containers": [{"name": "tomcat", "image": "tomcat:10.1.30"}]}}`
 
-func testCompleter(t testing.TB) *mutate.Completer {
-	t.Helper()
-	return completer(t, readFile(t, "testdata/config.yaml"))
+func testCompleter(tb testing.TB) *mutate.Completer {
+	tb.Helper()
+	return completer(tb, readFile(tb, "testdata/config.yaml"))
 }
 
 // TestExamples holds that the annotated Tomcat becomes what the first example writes by hand: the

@@ -102,8 +102,8 @@ func (l *list[T]) kept() []int {
 func (l *list[T]) operations() (within, around []jsonpatch.Operation, err error) {
 	kept := l.kept()
 	left := len(l.stored)
-	for i := len(l.stored) - 1; i >= 0; i-- {
-		if l.ours[i] && !slices.Contains(kept, i) {
+	for i, ours := range slices.Backward(l.ours) {
+		if ours && !slices.Contains(kept, i) {
 			around = append(around, jsonpatch.NewOperation("remove", l.at(i), nil))
 			left--
 		}

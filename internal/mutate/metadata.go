@@ -88,7 +88,6 @@ func (m *metadata) operations(path string, exists bool, revision string) ([]json
 	}
 	before, after := written(m.labels, m.annotations), written(m.completed, annotations)
 	if !exists {
-		before = nil
 		if len(after) == 0 {
 			return nil, nil
 		}

@@ -235,11 +235,11 @@ func (g generator) edit(o object, kind kinds.Kind) {
 	}
 }
 
-func encode(t testing.TB, value any) []byte {
-	t.Helper()
+func encode(tb testing.TB, value any) []byte {
+	tb.Helper()
 	text, err := json.Marshal(value)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return text
 }

@@ -126,30 +126,30 @@ func situation(t *testing.T, sections map[string]string) (*mutate.Completer, mut
 	return c, in
 }
 
-func completer(t testing.TB, config string) *mutate.Completer {
-	t.Helper()
+func completer(tb testing.TB, config string) *mutate.Completer {
+	tb.Helper()
 	decoded, err := v1alpha1.Decode([]byte(config))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	c, err := mutate.New(mutate.Options{
 		Completion: decoded.Completion, Servers: map[string]string{"tomcat": "tomcat"}, Tools: []string{"busybox"},
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return c
 }
 
 // input is the CREATE of an object, whose kind it states.
-func input(t testing.TB, object []byte) mutate.Input {
-	t.Helper()
+func input(tb testing.TB, object []byte) mutate.Input {
+	tb.Helper()
 	var head struct {
 		APIVersion string `json:"apiVersion"`
 		Kind       string `json:"kind"`
 	}
 	if err := json.Unmarshal(object, &head); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	group, _, found := strings.Cut(head.APIVersion, "/")
 	if !found {
@@ -157,43 +157,43 @@ func input(t testing.TB, object []byte) mutate.Input {
 	}
 	kind, ok := kinds.Find(group, head.Kind)
 	if !ok {
-		t.Fatalf("kind %q of group %q is not in the table", head.Kind, group)
+		tb.Fatalf("kind %q of group %q is not in the table", head.Kind, group)
 	}
 	return mutate.Input{Kind: kind, Namespace: "shop", Object: object}
 }
 
-func complete(t testing.TB, c *mutate.Completer, in mutate.Input) mutate.Result {
-	t.Helper()
-	result, err := c.Complete(t.Context(), in)
+func complete(tb testing.TB, c *mutate.Completer, in mutate.Input) mutate.Result {
+	tb.Helper()
+	result, err := c.Complete(tb.Context(), in)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return result
 }
 
-func apply(t testing.TB, result *mutate.Result, object []byte) []byte {
-	t.Helper()
+func apply(tb testing.TB, result *mutate.Result, object []byte) []byte {
+	tb.Helper()
 	completed, err := result.Apply(object)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return completed
 }
 
-func readFile(t testing.TB, path string) string {
-	t.Helper()
+func readFile(tb testing.TB, path string) string {
+	tb.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return string(text)
 }
 
-func jsonOf(t testing.TB, text string) []byte {
-	t.Helper()
+func jsonOf(tb testing.TB, text string) []byte {
+	tb.Helper()
 	converted, err := yaml.YAMLToJSON([]byte(text))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return converted
 }

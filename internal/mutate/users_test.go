@@ -25,11 +25,11 @@ type written struct {
 	Resources map[string]map[string]string `json:"resources"`
 }
 
-func tree(t testing.TB, object []byte) map[string]any {
-	t.Helper()
+func tree(tb testing.TB, object []byte) map[string]any {
+	tb.Helper()
 	var decoded map[string]any
 	if err := json.Unmarshal(object, &decoded); err != nil {
-		t.Fatalf("%v: %s", err, object)
+		tb.Fatalf("%v: %s", err, object)
 	}
 	return decoded
 }
@@ -67,13 +67,13 @@ func recordBefore(holder, stored map[string]any) written {
 }
 
 // holdUsers holds that completion left all that is the user's as it was, and in its order.
-func holdUsers(t testing.TB, in mutate.Input, after []byte) {
-	t.Helper()
+func holdUsers(tb testing.TB, in mutate.Input, after []byte) {
+	tb.Helper()
 	kind := in.Kind
-	b, a := tree(t, in.Object), tree(t, after)
+	b, a := tree(tb, in.Object), tree(tb, after)
 	stored := map[string]any{}
 	if in.Update {
-		stored = tree(t, in.Old)
+		stored = tree(tb, in.Old)
 	}
 	records := [][2]written{
 		{recordBefore(b, stored), recordBefore(templateOf(b, kind), templateOf(stored, kind))},
@@ -84,12 +84,12 @@ func holdUsers(t testing.TB, in mutate.Input, after []byte) {
 			withoutMetadata(object, r[0])
 			template := templateOf(object, kind)
 			withoutMetadata(template, r[1])
-			withoutElements(t, template, r[1])
+			withoutElements(tb, template, r[1])
 			withoutAmounts(template, r[1])
 		}
 	}
 	if diff := cmp.Diff(prune(b), prune(a)); diff != "" {
-		t.Errorf("what the user wrote was changed (-before +after):\n%s", diff)
+		tb.Errorf("what the user wrote was changed (-before +after):\n%s", diff)
 	}
 }
 
@@ -105,17 +105,17 @@ func withoutMetadata(holder map[string]any, r written) {
 	}
 }
 
-func withoutElements(t testing.TB, template map[string]any, r written) {
-	t.Helper()
+func withoutElements(tb testing.TB, template map[string]any, r written) {
+	tb.Helper()
 	spec, _ := template["spec"].(map[string]any)
-	without(t, spec, "initContainers", func(c *corev1.Container) bool { return r.Elements["initContainers/"+c.Name] == inject.HashContainer(c) })
-	without(t, spec, "volumes", func(v *corev1.Volume) bool { return r.Elements["volumes/"+v.Name] == inject.HashVolume(v) })
+	without(tb, spec, "initContainers", func(c *corev1.Container) bool { return r.Elements["initContainers/"+c.Name] == inject.HashContainer(c) })
+	without(tb, spec, "volumes", func(v *corev1.Volume) bool { return r.Elements["volumes/"+v.Name] == inject.HashVolume(v) })
 	for _, list := range []string{"containers", "initContainers"} {
 		containers, _ := spec[list].([]any)
 		for i := range containers {
 			c, _ := containers[i].(map[string]any)
 			name, _ := c["name"].(string)
-			without(t, c, "volumeMounts", func(m *corev1.VolumeMount) bool {
+			without(tb, c, "volumeMounts", func(m *corev1.VolumeMount) bool {
 				return r.Elements["mounts/"+name+"/"+m.Name+"@"+m.MountPath] == inject.HashMount(m)
 			})
 		}
@@ -123,18 +123,18 @@ func withoutElements(t testing.TB, template map[string]any, r written) {
 }
 
 // without takes the first element of each name that is ours out of a list.
-func without[T any](t testing.TB, holder map[string]any, list string, ours func(*T) bool) {
-	t.Helper()
+func without[T any](tb testing.TB, holder map[string]any, list string, ours func(*T) bool) {
+	tb.Helper()
 	elements, _ := holder[list].([]any)
 	rest := make([]any, 0, len(elements))
 	for _, element := range elements {
 		text, err := json.Marshal(element)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		var typed T
 		if err := json.Unmarshal(text, &typed); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		if !ours(&typed) {
 			rest = append(rest, element)
