@@ -2,8 +2,10 @@ package validate
 
 import (
 	"fmt"
+	"slices"
 
 	"plainspec.dev/plainspec/internal/kinds"
+	"plainspec.dev/plainspec/internal/mutate/inject"
 	"plainspec.dev/plainspec/internal/workload"
 )
 
@@ -19,6 +21,7 @@ func (r *Reviewer) destinations(req *Request, object *workload.Object) ([]worklo
 		return nil, err
 	}
 	made := made(object)
+	blocked := slices.IndexFunc(targets, func(t inject.Target) bool { return t.Problem != nil })
 	destinations := make([]workload.Destination, len(targets))
 	for i := range targets {
 		t := &targets[i]
@@ -30,6 +33,8 @@ func (r *Reviewer) destinations(req *Request, object *workload.Object) ([]worklo
 			d.Problem = fmt.Sprintf("the containers of a %s that exists cannot be exchanged; delete it and apply it again: kubectl replace --force -f FILE", req.Kind)
 		case t.Problem != nil:
 			d.Problem = t.Problem.Text
+		case blocked >= 0:
+			d.Problem = fmt.Sprintf("artifact %s cannot be injected, and those of one Pod are injected together or not at all", targets[blocked].Asked.Value)
 		}
 		destinations[i] = d
 	}

@@ -107,6 +107,14 @@ func TestArtifactsThatAreAskedFor(t *testing.T) {
 	}{
 		"nothing is asked for": {create(manifest("Pod", "", tomcat, "")), nil},
 		"it is there":          {create(manifest("Pod", asksV2, tomcat, "v2")), nil},
+		"another cannot be injected, and so it is not either": {
+			create(manifest("Pod", asksV2+`,"plainspec.dev/artifact.more":"geektime/more"`, tomcat, "")),
+			[]string{
+				"deny " + pods + v2 + "artifact geektime/more cannot be injected, and those of one Pod are injected together or not at all",
+				`deny metadata.annotations["plainspec.dev/artifact.more"]: artifact geektime/more is not in the Pod: ` +
+					"geektime/more names no version; write one as its tag or digest, as in geektime/more:1.2.3, in plainspec.dev/artifact.more",
+			},
+		},
 		"it is not there":      {create(manifest("Pod", asksV2, tomcat, "")), []string{"deny " + pods + v2 + absent}},
 		"it is somewhere else": {create(elsewhere(asksV2)), []string{"deny " + pods + v2 + `container "own" brings it to /other of container "server", which reads /webapps`}},
 		"another version":      {create(elsewhere(asksV3)), []string{"deny " + pods + v3 + `container "own" brings another version, mirror.example.com/geektime/sample:v2`}},
