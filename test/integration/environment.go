@@ -21,6 +21,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/yaml"
 
 	"plainspec.dev/plainspec/test/cluster"
@@ -140,7 +141,9 @@ func (e *environment) startCluster(ctx context.Context, progress io.Writer) erro
 	if err != nil {
 		return err
 	}
-	if e.client, err = kubernetes.NewForConfig(e.cluster.Config()); err != nil {
+	config := rest.CopyConfig(e.cluster.Config())
+	config.WarningHandler = rest.NoWarnings{} // people see them through kubectl
+	if e.client, err = kubernetes.NewForConfig(config); err != nil {
 		return fmt.Errorf("connect to the cluster: %w", err)
 	}
 	return nil

@@ -92,17 +92,16 @@ func TestStories(t *testing.T) {
 
 // storyteller runs the commands of one story in a namespace and a folder of its own.
 type storyteller struct {
-	t         *testing.T
-	namespace string
-	dir       string
-	env       []string
-	stored    string // the objects after the last command
+	kubectl
+
+	dir    string
+	env    []string
+	stored string // the objects after the last command
 }
 
 func newStoryteller(t *testing.T, archive *txtar.Archive) *storyteller {
 	t.Helper()
-	k := in(t, "story-"+filepath.Base(t.Name()), "stories")
-	s := &storyteller{t: t, namespace: k.namespace, dir: t.TempDir()}
+	s := &storyteller{kubectl: in(t, "story-"+filepath.Base(t.Name()), "stories"), dir: t.TempDir()}
 	for _, file := range archive.Files {
 		if err := os.WriteFile(filepath.Join(s.dir, file.Name), file.Data, 0o600); err != nil {
 			t.Fatal(err)
@@ -119,7 +118,7 @@ func newStoryteller(t *testing.T, archive *txtar.Archive) *storyteller {
 	s.env = append(os.Environ(), "KUBECONFIG="+private, "KUBERC=off", "KUBECACHEDIR="+filepath.Join(t.TempDir(), "cache"),
 		"PATH="+filepath.Dir(shared.assets.Kubectl)+":"+shared.dir+":"+os.Getenv("PATH"),
 		"EXAMPLES="+filepath.Join(shared.root, "examples"), "NAMESPACE="+s.namespace)
-	if out := s.run("kubectl config set-context --current --namespace=" + s.namespace); !strings.HasPrefix(out, "Context ") {
+	if out := s.shell("kubectl config set-context --current --namespace=" + s.namespace); !strings.HasPrefix(out, "Context ") {
 		t.Fatal(out)
 	}
 	s.stored = s.objects()
@@ -142,7 +141,7 @@ func (s *storyteller) tell(story []byte) []byte {
 			command, begun = command+line, true
 			told.WriteString(line)
 			if !strings.HasSuffix(command, "\\\n") {
-				told.WriteString(s.run(strings.TrimPrefix(command, "$ ")) + s.changes() + "\n")
+				told.WriteString(s.shell(strings.TrimPrefix(command, "$ ")) + s.changes() + "\n")
 			}
 		case !begun, strings.HasPrefix(line, "# "):
 			told.WriteString(line)
@@ -151,8 +150,8 @@ func (s *storyteller) tell(story []byte) []byte {
 	return []byte(strings.TrimSuffix(told.String(), "\n"))
 }
 
-// run runs one command and returns what it printed.
-func (s *storyteller) run(command string) string {
+// shell runs one command and returns what it printed.
+func (s *storyteller) shell(command string) string {
 	s.t.Helper()
 	sh := exec.CommandContext(s.t.Context(), "sh", "-c", command)
 	sh.Dir, sh.Env = s.dir, s.env
@@ -189,11 +188,7 @@ func (s *storyteller) objects() string {
 	s.t.Helper()
 	var all strings.Builder
 	for _, kind := range kinds.All() {
-		path := "/apis/" + kind.Groups[0] + "/v1/namespaces/" + s.namespace + "/" + kind.Resource
-		if kind.Groups[0] == "" {
-			path = "/api/v1/namespaces/" + s.namespace + "/" + kind.Resource
-		}
-		raw, err := shared.client.CoreV1().RESTClient().Get().AbsPath(path).DoRaw(s.t.Context())
+		raw, err := shared.client.CoreV1().RESTClient().Get().AbsPath(s.path(kind)).DoRaw(s.t.Context())
 		if err != nil {
 			s.t.Fatal(err)
 		}

@@ -1,8 +1,11 @@
 package integration
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -11,9 +14,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
 
+	"plainspec.dev/plainspec/internal/kinds"
 	"plainspec.dev/plainspec/internal/workload"
 )
 
@@ -41,14 +45,8 @@ func TestWhatIsCompletedIsValid(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	config := rest.CopyConfig(shared.cluster.Config())
-	config.WarningHandler = rest.NoWarnings{}
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		t.Fatal(err)
-	}
 	create := func(k kubectl, pod *corev1.Pod) (*corev1.Pod, error) {
-		return client.CoreV1().Pods(k.namespace).Create(t.Context(), pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		return shared.client.CoreV1().Pods(k.namespace).Create(t.Context(), pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 	}
 	var valid, injected, filled atomic.Int64
 	var requests errgroup.Group
@@ -82,6 +80,97 @@ func TestWhatIsCompletedIsValid(t *testing.T) {
 	if valid.Load() < 200 || filled.Load() < 150 || injected.Load() < 80 {
 		t.Errorf("%d Pods were valid, %d completed, %d with artifacts: too little was tried", valid.Load(), filled.Load(), injected.Load())
 	}
+}
+
+// corpus holds manifests that others published, beside the project (see package corpus_test).
+const corpus = "../../../shared/corpus/files"
+
+// TestWhatIsCompletedOfRealManifestsIsValid asks for an artifact in manifests that others wrote,
+// and in the examples, for whatever their first container is.
+func TestWhatIsCompletedOfRealManifestsIsValid(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob(corpus + "/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Skipf("NOT MEASURED: there are no manifests at %s", corpus)
+	}
+	examples, err := filepath.Glob("../../examples/[0-9]*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ownServer(t, serverOptions{name: "real", enforcement: "observe", completion: completeAll})
+	without, with := in(t, "real-without", unjudged), in(t, "real-with", "real")
+	valid := 0
+	for _, file := range append(files, examples...) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for document := range strings.SplitSeq(string(text), "\n---") {
+			var object unstructured.Unstructured
+			if err := yaml.Unmarshal([]byte(document), &object.Object); err != nil {
+				continue // not for every reader
+			}
+			kind, ok := kinds.Find(object.GroupVersionKind().Group, object.GetKind())
+			if !ok || object.GroupVersionKind().Version != "v1" || !askForExtension(&object, kind) {
+				continue
+			}
+			if _, err := without.tries(kind, &object); err != nil {
+				continue // not valid by itself
+			}
+			valid++
+			completed, err := with.tries(kind, &object)
+			if err != nil {
+				t.Errorf("%s: it was valid before it was completed: %v", file, err)
+			} else if !strings.Contains(completed, "initContainers/artifact") {
+				t.Errorf("%s: nothing was injected", file)
+			}
+		}
+	}
+	t.Logf("%d objects were valid", valid)
+	if valid < 100 {
+		t.Errorf("%d objects were valid: too little was tried", valid)
+	}
+}
+
+// askForExtension adds to an object's template what asks for an artifact for its first container.
+func askForExtension(object *unstructured.Unstructured, kind kinds.Kind) bool {
+	containers, _, _ := unstructured.NestedSlice(object.Object, strings.Split(kind.Template.SpecPath()+".containers", ".")...)
+	if len(containers) == 0 {
+		return false
+	}
+	first, _ := containers[0].(map[string]any)
+	name, _ := first["name"].(string)
+	at := strings.Split(kind.Template.AnnotationsPath(), ".")
+	annotations, _, _ := unstructured.NestedStringMap(object.Object, at...)
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[workload.ArtifactAnnotation] = "example.com/extension:0.9.1"
+	annotations[workload.ProfileAnnotation] = "extensions"
+	annotations[workload.ContainerAnnotation] = name
+	object.SetNamespace("")
+	return name != "" && unstructured.SetNestedStringMap(object.Object, annotations, at...) == nil
+}
+
+// tries creates an object by a server dry run, and returns what would be stored.
+func (k kubectl) tries(kind kinds.Kind, object *unstructured.Unstructured) (string, error) {
+	k.t.Helper()
+	text, err := json.Marshal(object)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	stored, err := shared.client.CoreV1().RESTClient().Post().AbsPath(k.path(kind)).Param("dryRun", metav1.DryRunAll).Body(text).
+		SetHeader("Content-Type", "application/json").DoRaw(k.t.Context())
+	return string(stored), err
+}
+
+// path is where the API server has the objects of a kind in the namespace.
+func (k kubectl) path(kind kinds.Kind) string {
+	group := "/apis/" + kind.Groups[0]
+	if kind.Groups[0] == "" {
+		group = "/api"
+	}
+	return group + "/v1/namespaces/" + k.namespace + "/" + kind.Resource
 }
 
 // anyPod is a Pod that is valid more often than not, and asks for artifacts more often than not.
