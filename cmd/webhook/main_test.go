@@ -14,11 +14,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	admissionv1 "k8s.io/api/admission/v1"
 
 	"plainspec.dev/plainspec/certs"
 )
@@ -309,6 +311,98 @@ func TestTheServerJudgesAndStops(t *testing.T) {
 	r.terminate()
 	if code := r.end(); code != 0 || r.stderr.Len() > 0 {
 		t.Errorf("exit code %d, stderr %q; want 0 and nothing", code, r.stderr)
+	}
+}
+
+// asking is a review of a Pod that asks for an artifact.
+const asking = `{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+	"uid": "5c6d", "operation": "CREATE", "namespace": "shop", "name": "web",
+	"kind": {"group": "", "version": "v1", "kind": "Pod"}, "resource": {"group": "", "version": "v1", "resource": "pods"},
+	"userInfo": {"username": "jane"},
+	"object": {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "annotations": {"plainspec.dev/artifact": "shop/web:1.2.3"}},
+		"spec": {"containers": [{"name": "web", "image": "tomcat:9.0.98"}]}}}}`
+
+func TestTheServerCompletes(t *testing.T) {
+	t.Parallel()
+	dir, client := certificates(t, time.Now().Add(time.Hour))
+	config := filepath.Join(t.TempDir(), "config.yaml")
+	writeFile(t, config, header+`completion:
+  profiles:
+  - {name: tomcat, match: {servers: [tomcat]}, source: /app.war, target: /usr/local/tomcat/webapps, hideTarget: true}
+`)
+	r := launch(t, "--config="+config, "--certificate-dir="+dir, "--drain-period=10ms")
+	code, body := r.request(client, http.MethodPost, "https://"+r.addresses["reviews"]+"/mutate?timeout=10s", asking)
+	var answer admissionv1.AdmissionReview
+	if err := json.Unmarshal([]byte(body), &answer); err != nil || answer.Response == nil {
+		t.Fatalf("answer %d %q: %v", code, body, err)
+	}
+	got := answer.Response
+	if got.UID != "5c6d" || !got.Allowed || len(got.Warnings) > 0 || !strings.Contains(string(got.Patch), `"image":"shop/web:1.2.3"`) {
+		t.Errorf("answer = %s with patch %s, want one that adds the artifact", body, got.Patch)
+	}
+	revision := ""
+	for _, line := range r.lines {
+		if line["msg"] == "starting" {
+			revision = fmt.Sprint(line["completion"])
+		}
+	}
+	if revision == "" || got.AuditAnnotations["revision"] != revision || got.AuditAnnotations["completed"] != "inject" {
+		t.Errorf("audit annotations are %v, want those of revision %q, which the server has logged", got.AuditAnnotations, revision)
+	}
+	_, metrics := r.request(http.DefaultClient, http.MethodGet, "http://"+r.addresses["metrics"]+"/metrics", "")
+	for _, want := range []string{
+		`plainspec_completion_revision_info{revision="` + revision + `"} 1`, `plainspec_completions_total{outcome="completed",what="inject"} 1`,
+	} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("/metrics has no %q", want)
+		}
+	}
+	r.terminate()
+	if code := r.end(); code != 0 || r.stderr.Len() > 0 {
+		t.Errorf("exit code %d, stderr %q; want 0 and nothing", code, r.stderr)
+	}
+}
+
+// TestAnOverloadRefusesNothingThatIsToBeCompleted holds the only slot by a review that does not end.
+func TestAnOverloadRefusesNothingThatIsToBeCompleted(t *testing.T) {
+	t.Parallel()
+	dir, client := certificates(t, time.Now().Add(time.Hour))
+	r := launch(t, "--certificate-dir="+dir, "--drain-period=10ms", "--max-in-flight=1")
+	reviews := "https://" + r.addresses["reviews"]
+	rest, unfinished := io.Pipe()
+	body := io.MultiReader(strings.NewReader(strings.Repeat(" ", 8<<10)), rest) // enough to be sent at once
+	endless, err := http.NewRequestWithContext(t.Context(), http.MethodPost, reviews+"/validate?timeout=30s", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	endless.Header.Set("Content-Type", "application/json")
+	var left sync.WaitGroup
+	left.Go(func() {
+		if response, err := client.Do(endless); err == nil {
+			_ = response.Body.Close()
+		}
+	})
+	t.Cleanup(left.Wait)
+	t.Cleanup(func() { _ = unfinished.Close() })
+	for handled := false; !handled; time.Sleep(10 * time.Millisecond) {
+		_, metrics := r.request(http.DefaultClient, http.MethodGet, "http://"+r.addresses["metrics"]+"/metrics", "")
+		handled = strings.Contains(metrics, "plainspec_http_requests_in_flight 1\n")
+	}
+	for path, want := range map[string]struct {
+		code int
+		text string
+	}{
+		"/mutate":   {http.StatusOK, `"uid":"5c6d","allowed":true,"status":{"metadata":{},"code":200},"warnings":["plainspec: not completed: too many reviews under way"]`},
+		"/validate": {http.StatusServiceUnavailable, "Plainspec could not decide, retry: too many reviews under way"},
+	} {
+		if code, body := r.request(client, http.MethodPost, reviews+path+"?timeout=1s", asking); code != want.code || !strings.Contains(body, want.text) {
+			t.Errorf("%s answers %d %s, want %d with %s", path, code, body, want.code, want.text)
+		}
+	}
+	_ = unfinished.Close()
+	r.terminate()
+	if code := r.end(); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
 	}
 }
 
