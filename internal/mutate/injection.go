@@ -28,13 +28,15 @@ type mountList struct {
 	list[corev1.VolumeMount]
 }
 
-// newInjection tells, by a record, what in a Pod spec was injected from what is the user's.
-func newInjection(p *pod, elements map[string]string) (*injection, error) {
+// newInjection tells, by a record, what in a Pod spec was injected from what is the user's. Images
+// are the references by which artifacts are asked for, and were before an update.
+func newInjection(p *pod, elements map[string]string, images []string) (*injection, error) {
 	j := &injection{
 		pod: p, elements: elements,
 		inits: list[corev1.Container]{
 			path: p.path + "/initContainers", stored: p.spec.InitContainers, raw: p.raw.InitContainers, hash: inject.HashContainer, front: true,
-			key: func(c *corev1.Container) string { return initKey(c.Name) },
+			key:     func(c *corev1.Container) string { return initKey(c.Name) },
+			altered: func(c *corev1.Container, hash string) bool { return inject.Altered(c, hash, images) },
 		},
 		volumes: list[corev1.Volume]{
 			path: p.path + "/volumes", stored: p.spec.Volumes, raw: p.raw.Volumes, hash: inject.HashVolume,

@@ -23,19 +23,25 @@ type list[T any] struct {
 	// front is whether ours come before the user's elements, in the order of wanted. Otherwise new
 	// ones come last, and those that are there stay where they are.
 	front bool
+	// altered reports whether an element had a hash before other admission plug-ins changed it; nil
+	// if they change no such elements.
+	altered func(stored *T, hash string) bool
 
 	ours   []bool
+	hashes []string // of the stored elements, of ours as they were injected
 	wanted []T
 }
 
 // claim marks as ours the stored elements that a record names and that are what it says.
 func (l *list[T]) claim(elements map[string]string) {
-	l.ours = make([]bool, len(l.stored))
+	l.ours, l.hashes = make([]bool, len(l.stored)), make([]string, len(l.stored))
 	claimed := make(map[string]bool)
 	for i := range l.stored {
 		key := l.key(&l.stored[i])
-		if hash, ok := elements[key]; ok && !claimed[key] && hash == l.hash(&l.stored[i]) {
-			l.ours[i], claimed[key] = true, true
+		l.hashes[i] = l.hash(&l.stored[i])
+		hash, ok := elements[key]
+		if ok && !claimed[key] && (hash == l.hashes[i] || l.altered != nil && l.altered(&l.stored[i], hash)) {
+			l.ours[i], l.hashes[i], claimed[key] = true, hash, true
 		}
 	}
 }
@@ -59,7 +65,7 @@ func (l *list[T]) want(wanted []T) {
 		key := l.key(&wanted[w])
 		same := func(ours bool) int {
 			for i := range l.stored {
-				if l.ours[i] == ours && l.key(&l.stored[i]) == key && (ours || l.hash(&l.stored[i]) == l.hash(&wanted[w])) {
+				if l.ours[i] == ours && l.key(&l.stored[i]) == key && (ours || l.hashes[i] == l.hash(&wanted[w])) {
 					return i
 				}
 			}
@@ -145,7 +151,7 @@ func (l *list[T]) at(i int) string { return l.path + "/" + strconv.Itoa(i) }
 func (l *list[T]) moved(w int) (any, error) {
 	wanted := &l.wanted[w]
 	for i := range l.stored {
-		if l.ours[i] && l.key(&l.stored[i]) == l.key(wanted) && l.hash(&l.stored[i]) == l.hash(wanted) {
+		if l.ours[i] && l.key(&l.stored[i]) == l.key(wanted) && l.hashes[i] == l.hash(wanted) {
 			return l.raw[i], nil
 		}
 	}
@@ -155,7 +161,7 @@ func (l *list[T]) moved(w int) (any, error) {
 // edit turns a stored element into the wanted one. Members that the API server has added stay, as
 // long as the element is then the wanted one.
 func (l *list[T]) edit(i int, wanted *T) ([]jsonpatch.Operation, error) {
-	if l.hash(&l.stored[i]) == l.hash(wanted) {
+	if l.hashes[i] == l.hash(wanted) {
 		return nil, nil
 	}
 	after, err := encoded(wanted)

@@ -23,6 +23,7 @@ type task struct {
 	child  bool // a controller made the Pod: only resources are filled in
 	asked  []workload.Asked
 	stray  []string
+	images []string                // the references by which artifacts are asked for, and were before an update
 	class  *v1alpha1.ResourceClass // nil if no resources are filled in
 
 	own, template *metadata // the same for a Pod
@@ -41,6 +42,14 @@ func (c *Completer) task(object *workload.Object, in *Input) *task {
 	t := &task{Completer: c, in: in, object: object}
 	t.asked, t.stray = c.reader.Asked(object)
 	ofTemplate, ofObject := storedAnnotations(in)
+	for i := range t.asked {
+		t.images = append(t.images, t.asked[i].Value)
+	}
+	for key, value := range ofTemplate {
+		if key == workload.ArtifactAnnotation || strings.HasPrefix(key, workload.ArtifactAnnotation+".") {
+			t.images = append(t.images, value)
+		}
+	}
 	t.template = newMetadata(object.TemplateLabels(), object.TemplateAnnotations(), ofTemplate)
 	t.own = t.template
 	self := in.Kind.Template == kinds.TemplateSelf
@@ -141,7 +150,7 @@ func (t *task) plan() (*injection, inject.Parts, []inject.Target, error) {
 	if err != nil {
 		return nil, inject.Parts{}, nil, err
 	}
-	injection, err := newInjection(pod, t.template.before.Elements)
+	injection, err := newInjection(pod, t.template.before.Elements, t.images)
 	if err != nil || len(t.asked) == 0 {
 		return injection, inject.Parts{}, nil, err
 	}

@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"path"
+	"slices"
 	"strings"
 
 	"github.com/distribution/reference"
@@ -36,6 +38,50 @@ func HashVolume(v *corev1.Volume) string {
 
 // HashMount is as HashContainer, for a mount. Mounts have no defaults.
 func HashMount(m *corev1.VolumeMount) string { return hash(m) }
+
+// Altered reports whether a container had a hash when it was injected, and has another one only
+// because of what other admission plug-ins do: its image comes from a mirror of the registry or is
+// pinned to a digest, or it got the amounts of a LimitRange where it had none. Images are the
+// references by which artifacts may have been asked for. Such a container is left as it is while
+// the same is wanted: to change it back would undo what a platform does to all images.
+func Altered(c *corev1.Container, hash string, images []string) bool {
+	had := func(image string) bool {
+		before := *c
+		before.Image = image
+		if HashContainer(&before) == hash {
+			return true
+		}
+		before.Resources = corev1.ResourceRequirements{}
+		return HashContainer(&before) == hash
+	}
+	return had(c.Image) || slices.ContainsFunc(images, func(image string) bool { return substitutes(c.Image, image) && had(image) })
+}
+
+// substitutes reports whether a reference may stand for another one: a mirror's, or a digest's.
+func substitutes(value, asked string) bool {
+	if len(value) > longestReference || len(asked) > longestReference {
+		return false
+	}
+	is, err := reference.ParseNormalizedNamed(value)
+	if err != nil {
+		return false
+	}
+	was, err := reference.ParseNormalizedNamed(asked)
+	if err != nil || !strings.HasSuffix(is.Name(), path.Base(was.Name())) {
+		return false
+	}
+	if pinned, ok := was.(reference.Digested); ok {
+		now, ok := is.(reference.Digested)
+		return ok && now.Digest() == pinned.Digest()
+	}
+	tagged, hasTag := is.(reference.Tagged)
+	before, hadTag := was.(reference.Tagged)
+	if !hasTag {
+		_, pinned := is.(reference.Digested)
+		return pinned
+	}
+	return hadTag && tagged.Tag() == before.Tag()
+}
 
 // hash is empty for what has no JSON form. Nothing that was decoded from JSON lacks one.
 func hash(element any) string {

@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -210,5 +211,58 @@ func set(v reflect.Value, path []string, n int64) {
 		v.SetUint(uint64(100 + n))
 	default:
 		panic("no value for " + v.Type().String())
+	}
+}
+
+func TestAlteredByOthers(t *testing.T) {
+	t.Parallel()
+	const digest = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+	amounts := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("50m")}
+	tests := map[string]struct {
+		injected string // image; geektime/sample:v2 if empty
+		asked    []string
+		alter    func(c *corev1.Container)
+		want     bool
+	}{
+		"a mirror of the registry":            {alter: func(c *corev1.Container) { c.Image = "mirror.example.com/geektime/sample:v2" }, want: true},
+		"a mirror that puts the path in one":  {alter: func(c *corev1.Container) { c.Image = "mirror.example.com/geektime-sample:v2" }, want: true},
+		"a digest added":                      {alter: func(c *corev1.Container) { c.Image += "@" + digest }, want: true},
+		"a digest in place of the tag":        {alter: func(c *corev1.Container) { c.Image = "geektime/sample@" + digest }, want: true},
+		"a LimitRange's amounts":              {alter: func(c *corev1.Container) { c.Resources.Limits = amounts }, want: true},
+		"a mirror and a LimitRange's amounts": {alter: func(c *corev1.Container) { c.Image, c.Resources.Limits = "mirror.example.com/sample:v2", amounts }, want: true},
+		"what was asked for before": {
+			asked: []string{"geektime/sample:v3", "geektime/sample:v2"}, alter: func(c *corev1.Container) { c.Image = "mirror.example.com/sample:v2" }, want: true,
+		},
+		"another version":       {alter: func(c *corev1.Container) { c.Image = "geektime/sample:v3" }},
+		"another image":         {alter: func(c *corev1.Container) { c.Image = "geektime/other:v2" }},
+		"no version":            {alter: func(c *corev1.Container) { c.Image = "geektime/sample" }},
+		"no reference":          {alter: func(c *corev1.Container) { c.Image = "<image>" }},
+		"what nobody asked for": {asked: []string{"geektime/sample:v3"}, alter: func(c *corev1.Container) { c.Image = "mirror.example.com/sample:v2" }},
+		"a mirror and another command": {alter: func(c *corev1.Container) {
+			c.Image, c.Command = "mirror.example.com/geektime/sample:v2", []string{"true"}
+		}},
+		"another digest than the asked one": {
+			injected: "geektime/sample:v2@" + digest, alter: func(c *corev1.Container) {
+				c.Image = "geektime/sample:v2@" + strings.Replace(digest, "9f", "00", 1)
+			},
+		},
+		"a mirror of a pinned one": {
+			injected: "geektime/sample:v2@" + digest, alter: func(c *corev1.Container) { c.Image = "mirror.example.com/sample@" + digest }, want: true,
+		},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			injected := corev1.Container{Name: "artifact", Image: cmp.Or(tc.injected, "geektime/sample:v2"), Command: []string{"cp", "/a", "/b"}}
+			hash := HashContainer(&injected)
+			if tc.asked == nil {
+				tc.asked = []string{injected.Image}
+			}
+			stored := injected.DeepCopy()
+			tc.alter(stored)
+			if got := Altered(stored, hash, tc.asked); got != tc.want {
+				t.Errorf("Altered = %t, want %t", got, tc.want)
+			}
+		})
 	}
 }
