@@ -15,8 +15,9 @@ func newCheck(name string, s streams, now time.Time) *cobra.Command {
 		Short: "Judge manifests as the server would",
 		Long: `Judge manifests as the server would, without a cluster.
 
-Each object is judged as if somebody created it now. What that takes for granted (operation,
-user, namespace, enforcement) is said on standard error.
+Each object is completed (see render) and then judged, as if somebody created it now. What is
+completed and what is taken for granted (operation, user, namespace, enforcement) is said on
+standard error. Artifacts that manifests ask for are injected by the profiles of --config.
 
 Exit codes: 0 everything would be admitted, 1 something would be denied, 2 something could not
 be read or judged, or the policies or the configuration do not load.`,

@@ -15,7 +15,7 @@ func newExplain(name string, s streams, now time.Time) *cobra.Command {
 		Short: "Say which version of what manifests run",
 		Long: `Say which version of what manifests run: each component with its role, its version, how sure the
 version is (digest, exact, floating, moving, path) and where it is written, and what the policies
-find about it.
+find about it. Each object is completed first (see render); what the server adds is marked injected.
 
 Exit codes: 0 everything could be explained, 2 something could not be read or judged, or the
 policies or the configuration do not load.`,

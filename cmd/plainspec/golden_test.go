@@ -269,3 +269,23 @@ func TestRenderedIsComplete(t *testing.T) {
 		})
 	}
 }
+
+// TestREADMEShowsTheOutput runs the commands that README.md shows with their output.
+func TestREADMEShowsTheOutput(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join("..", "..")
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := regexp.MustCompile("(?s)```console\n\\$ kubectl plainspec ([^\n]+)\n(.*?)```").FindAllStringSubmatch(string(text), -1)
+	if len(shown) == 0 {
+		t.Fatal("README.md shows no command")
+	}
+	for _, command := range shown {
+		_, out, errs := runArgs(t, nil, strings.Fields(strings.ReplaceAll(command[1], "examples/", root+"/examples/"))...)
+		if diff := cmp.Diff(command[2], strings.ReplaceAll(errs+out, root+"/", "")); diff != "" {
+			t.Errorf("%s (-README +output):\n%s", command[1], diff)
+		}
+	}
+}

@@ -24,8 +24,8 @@ nothing is added. Each is one document with its fields in alphabetical order: co
 order of fields are not kept, aliases are written out, and a list is printed as its items.
 
 An object that asks for an artifact that cannot be injected is printed as it is written, and the
-reason is said on standard error. Resources are those that the server fills in without the
-namespace's LimitRange, which only the cluster knows.
+reason is said on standard error. Resources are those of the configuration for the namespace, which
+-n names but does not write; a LimitRange, which only the cluster knows, comes before them there.
 
 Exit codes: 0 everything is completed, 1 an artifact that is asked for cannot be injected, 2
 something could not be read (then nothing is printed), or the policies or the configuration do not
@@ -64,6 +64,6 @@ load.`,
 	}
 	f.add(command)
 	command.Flags().StringVarP(&f.output, "output", "o", "yaml", "yaml or json")
-	command.Flags().BoolVar(&diff, "diff", false, "print only what is added, as a unified diff")
+	command.Flags().BoolVar(&diff, "diff", false, "print only what completion changes, as a unified diff")
 	return command
 }

@@ -119,8 +119,8 @@ type Spot struct {
 	Injected bool `json:"injected,omitempty"`
 }
 
-// String writes the spot for people.
-func (s *Spot) String() string { return s.Field + " (" + s.line() + ")" }
+// where writes the spot for people.
+func (s *Spot) where() string { return s.Field + " (" + s.line() + ")" }
 
 func (s *Spot) line() string {
 	if s.Injected {

@@ -213,7 +213,7 @@ func (e *Explanation) WriteText(w io.Writer, color bool) error {
 		}
 		for j := range o.Findings {
 			f := &o.Findings[j]
-			fmt.Fprintf(&b, "%s %s (%s): %s\n", paint(f.Mode, color), f.Code, f.Spot.line(), printable(f.Message))
+			fmt.Fprintf(&b, "%s %s (%s): %s\n", paint(f.Mode, color), f.Code, f.line(), printable(f.Message))
 		}
 	}
 	if first && !e.Incomplete() {
@@ -245,14 +245,14 @@ func (o *Explained) writeTable(w io.Writer) error {
 	row("NAME", "ROLE", "VERSION", "SURE", "WHERE")
 	for i := range o.Components {
 		c := &o.Components[i]
-		where := c.Spot.String()
+		where := c.where()
 		if c.Version == "" {
 			row(c.Name, c.Role, "unknown", "-", where+": "+c.Unknown)
 			continue
 		}
 		row(c.Name, c.Role, shortDigest(c.Version), c.Sure, where)
 		if r := c.Refined; r != nil {
-			row("", "refined to", r.Version, workload.PrecisionPath, r.Spot.String())
+			row("", "refined to", r.Version, workload.PrecisionPath, r.where())
 		}
 	}
 	return table.Flush()

@@ -83,7 +83,7 @@ func textStyle(text string) yaml.Style {
 // JSON writes an object, given as JSON, indented and with its fields in alphabetical order.
 func JSON(object []byte) ([]byte, error) {
 	value := jsontext.Value(bytes.Clone(object))
-	if err := value.Format(jsontext.ReorderRawObjects(true), jsontext.PreserveRawStrings(false), jsontext.WithIndent("  ")); err != nil {
+	if err := value.Format(jsontext.ReorderRawObjects(true), jsontext.WithIndent("  ")); err != nil {
 		return nil, fmt.Errorf("write JSON: %w", err)
 	}
 	return append(value, '\n'), nil

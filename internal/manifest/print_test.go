@@ -42,6 +42,8 @@ func TestPrintedValuesSurvive(t *testing.T) {
 		"a comparison":                     {written: "a < b && c > d", wantJSON: `"a < b && c > d"`},
 		"a text beyond the first plane":    {written: `"\U0001F600"`, wantJSON: `"😀"`},
 		"lines that start with a space":    {written: `" a\nb"`, wantJSON: `" a\nb"`},
+		"lines that start with a tab":      {written: `"\ta\nb"`, wantJSON: `"\ta\nb"`},
+		"lines that start with none":       {written: `"\n\na"`, wantJSON: `"\n\na"`},
 		"empty list":                       {written: "[]", wantJSON: "[]"},
 		"empty object":                     {written: "{}", wantJSON: "{}"},
 	}
