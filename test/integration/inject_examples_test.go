@@ -74,7 +74,7 @@ func renderable(t *testing.T) map[string]string {
 
 // TestRenderPrintsWhatIsStored compares what the API server stores with Plainspec to what it makes,
 // without Plainspec, of what the command line prints. Parts that differ from run to run are left
-// out: they are listed at unstable and at comparable.
+// out: they are listed at unstable and at withoutAdditions.
 func TestRenderPrintsWhatIsStored(t *testing.T) {
 	t.Parallel()
 	asking := program("server", "geektime/tomcat:7.0")
@@ -105,8 +105,8 @@ func TestRenderPrintsWhatIsStored(t *testing.T) {
 				if want[i].GetKind() == "Service" { // its addresses are the API server's
 					continue
 				}
-				comparable(t, &want[i])
-				comparable(t, &got[i])
+				withoutAdditions(t, &want[i])
+				withoutAdditions(t, &got[i])
 				stored := shown(t, &want[i])
 				if diff := cmp.Diff(stored, shown(t, &got[i])); diff != "" {
 					t.Errorf("plainspec render differs from what is stored (-stored +rendered):\n%s", diff)
@@ -123,9 +123,9 @@ func TestRenderPrintsWhatIsStored(t *testing.T) {
 // no webhook has changed it: then they share one map in its memory.
 var jobLabels = []string{"controller-uid", "job-name", "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name"}
 
-// comparable takes out of an object what the API server itself adds to it in another way if
+// withoutAdditions takes out of an object what the API server itself adds to it in another way if
 // Plainspec has completed it.
-func comparable(t *testing.T, object *unstructured.Unstructured) {
+func withoutAdditions(t *testing.T, object *unstructured.Unstructured) {
 	t.Helper()
 	for _, label := range jobLabels {
 		unstructured.RemoveNestedField(object.Object, "metadata", "labels", label)
@@ -135,24 +135,30 @@ func comparable(t *testing.T, object *unstructured.Unstructured) {
 	}
 	// The service account's token: the last of a Pod's volumes and mounts, but before those that
 	// Plainspec adds to what is about to be stored.
-	withoutToken := func(object map[string]any, list string) {
-		all, _, err := unstructured.NestedSlice(object, list)
+	withoutToken(object.Object["spec"], "volumes")
+	for _, containers := range []string{"initContainers", "containers"} {
+		list, _, err := unstructured.NestedSlice(object.Object, "spec", containers)
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = slices.DeleteFunc(all, func(element any) bool {
-			return strings.HasPrefix(element.(map[string]any)["name"].(string), "kube-api-access-")
-		})
-		object[list] = all
-	}
-	spec := object.Object["spec"].(map[string]any)
-	withoutToken(spec, "volumes")
-	for _, containers := range []string{"initContainers", "containers"} {
-		list, _ := spec[containers].([]any)
 		for _, container := range list {
-			withoutToken(container.(map[string]any), "volumeMounts")
+			withoutToken(container, "volumeMounts")
+		}
+		if err := unstructured.SetNestedSlice(object.Object, list, "spec", containers); err != nil {
+			t.Fatal(err)
 		}
 	}
+}
+
+// withoutToken takes the service account's token out of a list of volumes or mounts.
+func withoutToken(holder any, list string) {
+	members, _ := holder.(map[string]any)
+	elements, _ := members[list].([]any)
+	members[list] = slices.DeleteFunc(elements, func(element any) bool {
+		volume, _ := element.(map[string]any)
+		name, _ := volume["name"].(string)
+		return strings.HasPrefix(name, "kube-api-access-")
+	})
 }
 
 // objectsOf are the objects that kubectl printed: one, or a list.
