@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"plainspec.dev/plainspec/internal/mutate/inject"
 	"plainspec.dev/plainspec/internal/workload"
 )
 
@@ -135,14 +136,31 @@ func withoutAmounts(containers []corev1.Container, recorded map[string]map[strin
 		r := containers[i].Resources.DeepCopy()
 		for key, value := range recorded[containers[i].Name] {
 			name, list := listOf(r, key)
-			was, err := resource.ParseQuantity(value)
-			if amount, ok := list[name]; ok && err == nil && amount.Cmp(was) == 0 {
+			if amount, ok := list[name]; ok && is(amount, value) {
 				delete(list, name)
 			}
 		}
 		containers[i].Resources = *r
 	}
 	return containers
+}
+
+// longestAmount is the longest text that is read as an amount, in bytes. What Plainspec fills in is
+// shorter, and longer ones take long to read.
+const longestAmount = 32
+
+// is reports whether an amount is what a text says. Only what was written out can be read: an
+// exponent such as that of 1e99999999 takes minutes, and anybody can write a record.
+func is(amount resource.Quantity, text string) bool {
+	if amount.String() == text {
+		return true
+	}
+	_, exponent, _ := strings.Cut(strings.ToLower(text), "e")
+	if len(text) > longestAmount || len(strings.TrimLeft(exponent, "+-")) > 2 {
+		return false
+	}
+	was, err := resource.ParseQuantity(text)
+	return err == nil && !inject.Exceeds(amount, was) && !inject.Exceeds(was, amount)
 }
 
 // listOf finds the list that an amount of a name such as limits.memory is in; nil for no list.

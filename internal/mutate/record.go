@@ -9,12 +9,17 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"plainspec.dev/plainspec/internal/mutate/inject"
 	"plainspec.dev/plainspec/internal/workload"
 )
 
 // longestRecord is how many bytes of a record are read: what the API server lets all annotations
 // of an object have together (TotalAnnotationSizeLimitB in k8s.io/apimachinery/pkg/api/validation).
 const longestRecord = 256 << 10
+
+// mostElements is how many elements a record names at the most: of each artifact an init container, a
+// volume and a mount.
+const mostElements = 3 * inject.ArtifactsAtMost
 
 // record is the value of the annotation plainspec.dev/injected: what was completed in the Pod
 // template, or in the object's own metadata, that carries it. What it names is Plainspec's as long
@@ -42,6 +47,9 @@ func readRecord(annotations map[string]string) (record, error) {
 	var r record
 	if err := json.Unmarshal([]byte(text), &r); err != nil {
 		return record{}, fmt.Errorf("decode record: %w", err)
+	}
+	if len(r.Elements) > mostElements {
+		return record{}, errors.New("it names more than is injected")
 	}
 	return r, nil
 }

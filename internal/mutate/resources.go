@@ -6,9 +6,9 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 
 	"plainspec.dev/plainspec/api/config/v1alpha1"
+	"plainspec.dev/plainspec/internal/mutate/inject"
 )
 
 // resourceClass is the first class that is for a namespace, nil if none is.
@@ -88,23 +88,11 @@ func missing(has, defaults, pod *corev1.ResourceRequirements) (requests, limits 
 			continue
 		}
 		limits[name] = amount.DeepCopy()
-		if request, ok := has.Requests[name]; ok && above(request, amount) {
+		if request, ok := has.Requests[name]; ok && inject.Exceeds(request, amount) {
 			limits[name] = request.DeepCopy()
 		}
 	}
 	return requests, limits
-}
-
-// above reports whether an amount is larger than a default. Exact comparison writes both out, which
-// takes minutes for 1e99999999, so it is left for amounts of about the same size.
-func above(amount, standard resource.Quantity) bool {
-	if amount.IsZero() {
-		return false
-	}
-	if a, s := amount.AsApproximateFloat64(), standard.AsApproximateFloat64(); a > 2*s || s > 2*a {
-		return a > s
-	}
-	return amount.Cmp(standard) > 0
 }
 
 // ofPod reports whether a resource is left to what the Pod says as a whole. Where a Pod has limits

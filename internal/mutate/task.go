@@ -3,10 +3,12 @@ package mutate
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	jsonpatch "gomodules.xyz/jsonpatch/v2"
+	corev1 "k8s.io/api/core/v1"
 
 	"plainspec.dev/plainspec/api/config/v1alpha1"
 	"plainspec.dev/plainspec/internal/kinds"
@@ -42,14 +44,7 @@ func (c *Completer) task(object *workload.Object, in *Input) *task {
 	t := &task{Completer: c, in: in, object: object}
 	t.asked, t.stray = c.reader.Asked(object)
 	ofTemplate, ofObject := storedAnnotations(in)
-	for i := range t.asked {
-		t.images = append(t.images, t.asked[i].Value)
-	}
-	for key, value := range ofTemplate {
-		if key == workload.ArtifactAnnotation || strings.HasPrefix(key, workload.ArtifactAnnotation+".") {
-			t.images = append(t.images, value)
-		}
-	}
+	t.images = slices.Concat(references(object.TemplateAnnotations()), references(ofTemplate))
 	t.template = newMetadata(object.TemplateLabels(), object.TemplateAnnotations(), ofTemplate)
 	t.own = t.template
 	self := in.Kind.Template == kinds.TemplateSelf
@@ -73,6 +68,21 @@ func storedAnnotations(in *Input) (ofTemplate, ofObject map[string]string) {
 		return nil, nil // what cannot be read was not completed
 	}
 	return old.TemplateAnnotations(), old.Annotations()
+}
+
+// references are those by which annotations ask for artifacts, none if they ask for more than are
+// injected: each is tried for each container that was.
+func references(annotations map[string]string) []string {
+	var values []string
+	for key, value := range annotations {
+		if key == workload.ArtifactAnnotation || strings.HasPrefix(key, workload.ArtifactAnnotation+".") {
+			values = append(values, value)
+		}
+	}
+	if len(values) > inject.ArtifactsAtMost {
+		return nil
+	}
+	return values
 }
 
 // idle reports whether nothing is to be done, as far as can be told without a look at the Pod spec.
@@ -144,13 +154,44 @@ func (t *task) done(what, format string, args ...any) {
 	t.result.Done = append(t.result.Done, Done{What: what, Text: fmt.Sprintf(format, args...)})
 }
 
+// elements are what was injected before, by the record. If the record was lost, what the last
+// manifest that kubectl applied has itself is its author's, even if it is a copy of what was injected.
+func (t *task) elements() map[string]string {
+	elements := t.template.before.Elements
+	applied, ok := t.object.Annotations()[corev1.LastAppliedConfigAnnotation]
+	if !t.template.lost || !ok {
+		return elements
+	}
+	document, found, err := readDocument([]byte(applied), &t.in.Kind)
+	if err != nil || !found {
+		return elements
+	}
+	pod, err := document.pod()
+	if err != nil {
+		return elements
+	}
+	elements = maps.Clone(elements)
+	for i := range pod.spec.Volumes {
+		delete(elements, volumeKey(pod.spec.Volumes[i].Name))
+	}
+	for i := range pod.spec.InitContainers {
+		delete(elements, initKey(pod.spec.InitContainers[i].Name))
+	}
+	for _, c := range slices.Concat(pod.spec.InitContainers, pod.spec.Containers) {
+		for _, m := range c.VolumeMounts {
+			delete(elements, mountKey(c.Name, m.Name, m.MountPath))
+		}
+	}
+	return elements
+}
+
 // plan tells what was injected, and what is to be.
 func (t *task) plan() (*injection, inject.Parts, []inject.Target, error) {
 	pod, err := t.document.pod()
 	if err != nil {
 		return nil, inject.Parts{}, nil, err
 	}
-	injection, err := newInjection(pod, t.template.before.Elements, t.images)
+	injection, err := newInjection(pod, t.elements(), t.images)
 	if err != nil || len(t.asked) == 0 {
 		return injection, inject.Parts{}, nil, err
 	}

@@ -75,7 +75,7 @@ func copyResources(spec *corev1.PodSpec, s *v1alpha1.InitStrategy) corev1.Resour
 			if !ok {
 				request = resources.Limits[name] // what the API server makes the request of a Pod
 			}
-			if budget.Cmp(request) < 0 {
+			if Exceeds(request, budget) {
 				drop(name)
 			}
 		}

@@ -13,10 +13,10 @@ import (
 	"plainspec.dev/plainspec/internal/workload"
 )
 
-// artifactsAtMost bounds the artifacts of one Pod. Each makes an init container, which run one after
+// ArtifactsAtMost bounds the artifacts of one Pod. Each makes an init container, which run one after
 // the other, so that real Pods have two or three; annotations of 256 KiB, which the API server
 // admits, could ask for thousands.
-const artifactsAtMost = 16
+const ArtifactsAtMost = 16
 
 // strategies are the ways to bring an artifact's files to its server, by what the annotation
 // plainspec.dev/artifact-mode names; the first is the default. A strategy adds what it needs to the
@@ -70,8 +70,8 @@ func (p *Planner) Plan(spec *corev1.PodSpec, asked []workload.Asked) (Parts, []T
 		t := &targets[i]
 		t.Asked = asked[i]
 		switch {
-		case len(asked) > artifactsAtMost:
-			t.fail(newProblem(TooMany, "the template asks for %d artifacts, and at most %d can be injected; pack some of them into one image", len(asked), artifactsAtMost))
+		case len(asked) > ArtifactsAtMost:
+			t.fail(newProblem(TooMany, "the template asks for %d artifacts, and at most %d can be injected; pack some of them into one image", len(asked), ArtifactsAtMost))
 		case names[t.Asked.Name]:
 			t.fail(newProblem(InvalidName, "another annotation asks for an artifact of the same name; give it another one"))
 		default:

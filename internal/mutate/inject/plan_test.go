@@ -574,8 +574,8 @@ func TestTooManyArtifacts(t *testing.T) {
 	t.Parallel()
 	spec := podSpec(t, `{containers: [{name: web, image: "example/web:1"}]}`)
 	for count, want := range map[int]string{
-		artifactsAtMost:     "",
-		artifactsAtMost + 1: "the template asks for 17 artifacts, and at most 16 can be injected; pack some of them into one image",
+		ArtifactsAtMost:     "",
+		ArtifactsAtMost + 1: "the template asks for 17 artifacts, and at most 16 can be injected; pack some of them into one image",
 	} {
 		var annotations []string
 		for i := range count {

@@ -1,0 +1,83 @@
+package mutate_test
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+	"testing"
+
+	"plainspec.dev/plainspec/internal/mutate"
+)
+
+// podOf is a Pod of the given annotations and spec, as JSON.
+func podOf(tb testing.TB, annotations object, spec string) []byte {
+	tb.Helper()
+	text := encode(tb, object{"apiVersion": "v1", "kind": "Pod", "metadata": object{"name": "web", "annotations": annotations}, "spec": object{}})
+	return []byte(strings.Replace(string(text), `"spec":{}`, `"spec":`+spec, 1))
+}
+
+// TestImmenseAmounts holds that no amount makes completion take minutes, wherever it stands: if one
+// does, the test does not end.
+func TestImmenseAmounts(t *testing.T) {
+	t.Parallel()
+	const immense = `"1e99999999"`
+	server := `{"containers": [{"name": "tomcat", "image": "tomcat:10.1.30", "resources": {"requests": {"memory": ` + immense + `}, "limits": {"cpu": %s}}}]}`
+	record := `{"resources": {"tomcat": {"limits.cpu": %s}}}`
+	for name, in := range map[string][]byte{
+		"an amount that is compared with a record":    podOf(t, object{annotation: fmt.Sprintf(record, `"1"`)}, fmt.Sprintf(server, immense)),
+		"a record of such an amount":                  podOf(t, object{annotation: fmt.Sprintf(record, immense)}, fmt.Sprintf(server, `"1"`)),
+		"a record of many digits":                     podOf(t, object{annotation: fmt.Sprintf(record, `"`+strings.Repeat("1", 30)+`e99999999"`)}, fmt.Sprintf(server, `"1"`)),
+		"a record of next to nothing":                 podOf(t, object{annotation: fmt.Sprintf(record, `"1e-99999999"`)}, fmt.Sprintf(server, `"1"`)),
+		"both":                                        podOf(t, object{annotation: fmt.Sprintf(record, immense)}, fmt.Sprintf(server, immense)),
+		"what the whole Pod requests":                 podOf(t, object{"plainspec.dev/artifact": "geektime/sample:v2"}, `{"resources": {"requests": {"memory": `+immense+`}}, "containers": [{"name": "tomcat", "image": "tomcat:10.1.30"}]}`),
+		"an init container of the artifact's name":    podOf(t, object{"plainspec.dev/artifact": "geektime/sample:v2"}, `{"initContainers": [{"name": "artifact", "image": "a:1", "resources": {"limits": {"cpu": `+immense+`}}}], "containers": [{"name": "tomcat", "image": "tomcat:10.1.30"}]}`),
+		"a volume of the artifact's name is as large": podOf(t, object{"plainspec.dev/artifact": "geektime/sample:v2"}, `{"volumes": [{"name": "artifact", "emptyDir": {"sizeLimit": `+immense+`}}], "containers": [{"name": "tomcat", "image": "tomcat:10.1.30"}]}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			holdProperties(t, completer(t, propertyConfig+propertyDefaults), input(t, in))
+		})
+	}
+}
+
+// TestRecordOfTooMuch holds that a record names no more than can have been injected, and that only
+// so many references are tried for what it names: all of them for each would take minutes.
+func TestRecordOfTooMuch(t *testing.T) {
+	t.Parallel()
+	elements, asked := object{}, object{}
+	var inits []any
+	for i := range 4000 {
+		name := fmt.Sprintf("c%d", i)
+		elements["initContainers/"+name] = "0"
+		asked["plainspec.dev/artifact."+name] = fmt.Sprintf("r%d.example.com/geektime/sample:v2", i)
+		inits = append(inits, object{"name": name, "image": "geektime/sample:v2"})
+	}
+	spec := string(encode(t, object{"initContainers": inits, "containers": []any{object{"name": "tomcat", "image": "tomcat:10.1.30"}}}))
+	deployment := func(annotations object) mutate.Input {
+		in := input(t, []byte(`{"apiVersion":"apps/v1","kind":"Deployment","spec":{"template":`+string(podOf(t, annotations, spec))+`}}`))
+		in.Update, in.Old = true, podOf(t, nil, "{}")
+		return in
+	}
+	record := func(elements object) string { return string(encode(t, object{"elements": elements})) }
+	c := testCompleter(t)
+
+	before := maps.Clone(asked)
+	before[annotation] = record(elements)
+	in := deployment(object{"plainspec.dev/artifact": "geektime/sample:v2", annotation: before[annotation]})
+	in.Old = deployment(before).Object
+	result := complete(t, c, in)
+	if len(result.Patch) > 0 || len(result.Left) != 1 || result.Left[0].Reason != "unreadable_record" {
+		t.Errorf("%v, want no patch, and that the record is unreadable", result)
+	}
+
+	few := object{}
+	for i := range 48 {
+		few[fmt.Sprintf("initContainers/c%d", i)] = "0"
+	}
+	before[annotation] = record(few)
+	in = deployment(object{"plainspec.dev/artifact": "geektime/sample:v2", annotation: before[annotation]})
+	in.Old = deployment(before).Object
+	if result := complete(t, c, in); len(result.Patch) == 0 {
+		t.Errorf("%v, want the artifact injected", result)
+	}
+}
