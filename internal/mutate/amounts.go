@@ -75,13 +75,19 @@ func (t *task) fill() error {
 		return err
 	}
 	spec := *before
+	// Of what is injected, the profile says what it needs, and else the namespace's LimitRange. What
+	// has no name may not even be an object; the API server refuses it.
+	others := append(t.injected(), "")
+	recorded = maps.Clone(recorded)
+	for _, name := range others {
+		delete(recorded, name)
+	}
 	spec.InitContainers = withoutAmounts(spec.InitContainers, recorded)
 	spec.Containers = withoutAmounts(spec.Containers, recorded)
 	filled := fillResources(&spec, t.class)
-	for _, name := range t.injected() {
-		delete(filled, name) // its profile says what it needs, and else the namespace's LimitRange
+	for _, name := range others {
+		delete(filled, name)
 	}
-	delete(filled, "") // it may not even be an object; the API server refuses it
 	completed := make(map[string]map[string]string)
 	for _, list := range []struct {
 		name             string

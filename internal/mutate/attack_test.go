@@ -81,3 +81,32 @@ func TestRecordOfTooMuch(t *testing.T) {
 		t.Errorf("%v, want the artifact injected", result)
 	}
 }
+
+// TestRecordOfInjectedAmounts holds that a record of amounts has none taken out of what is injected,
+// which is changed and removed as a whole: the API server would refuse such a patch.
+func TestRecordOfInjectedAmounts(t *testing.T) {
+	t.Parallel()
+	in := input(t, []byte(pod))
+	c := completer(t, propertyConfig+propertyDefaults)
+	result := complete(t, c, in)
+	injected := tree(t, apply(t, &result, in.Object))
+	metadata, _ := injected["metadata"].(object)
+	annotations, _ := metadata["annotations"].(object)
+	record, _ := annotations[annotation].(string)
+	annotations[annotation] = strings.Replace(record, `"resources":{`, `"resources":{"artifact":{"limits.memory":"64Mi"},`, 1)
+	none := strings.Replace(propertyConfig, "hideTarget: true\n", "hideTarget: true\n      init: {resources: {}}\n", 1)
+	for name, config := range map[string]string{"a profile with amounts": propertyConfig, "one without": none} {
+		for _, asks := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, still asked for: %v", name, asks), func(t *testing.T) {
+				edited := tree(t, encode(t, injected))
+				metadata, _ := edited["metadata"].(object)
+				if annotations, _ := metadata["annotations"].(object); asks {
+					annotations["plainspec.dev/artifact"] = "geektime/sample:v3"
+				} else {
+					delete(annotations, "plainspec.dev/artifact")
+				}
+				holdProperties(t, completer(t, config+propertyDefaults), input(t, encode(t, edited)))
+			})
+		}
+	}
+}
