@@ -105,7 +105,12 @@ func TestRecordOfInjectedAmounts(t *testing.T) {
 				} else {
 					delete(annotations, "plainspec.dev/artifact")
 				}
-				holdProperties(t, completer(t, config+propertyDefaults), input(t, encode(t, edited)))
+				c, in := completer(t, config+propertyDefaults), input(t, encode(t, edited))
+				result := complete(t, c, in)
+				in.Object = apply(t, &result, in.Object)
+				if second := complete(t, c, in); len(second.Patch) > 0 {
+					t.Errorf("after %sthe second patch is not empty: %s", patchText(t, result.Patch), patchText(t, second.Patch))
+				}
 			})
 		}
 	}
