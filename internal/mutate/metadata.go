@@ -17,8 +17,9 @@ type metadata struct {
 	labels, annotations map[string]string
 	completed           map[string]string // the labels as they are to be
 	before, after       record
-	lost                bool // before is of the stored object: the new one has no record
-	unreadable          bool // there is a record, and it is none: nothing is completed that would have to be recorded
+	stored              map[string]string // the labels by the record of the stored object
+	lost                bool              // before is of the stored object: the new one has no record
+	unreadable          bool              // there is a record, and it is none: nothing is completed that would have to be recorded
 }
 
 // newMetadata returns metadata of an object whose stored annotations are given, too. What was
@@ -29,8 +30,9 @@ func newMetadata(labels, annotations, stored map[string]string) *metadata {
 	var err error
 	m.before, err = readRecord(annotations)
 	m.unreadable = err != nil
-	if _, ok := annotations[workload.InjectedAnnotation]; !ok {
-		if before, err := readRecord(stored); err == nil && !before.empty() {
+	if before, err := readRecord(stored); err == nil && !before.empty() {
+		m.stored = before.Labels
+		if _, ok := annotations[workload.InjectedAnnotation]; !ok {
 			m.before, m.lost = before, true
 		}
 	}
@@ -38,12 +40,16 @@ func newMetadata(labels, annotations, stored map[string]string) *metadata {
 	return m
 }
 
-// users are the labels without those that were completed and are still what they were.
+// users are the labels without those that were completed and are still what they were. kubectl
+// rollout undo brings back the annotations of a Deployment, and so an older record, but not its
+// labels: those are what the stored record says.
 func (m *metadata) users() map[string]string {
 	labels := maps.Clone(m.labels)
-	for key, value := range m.before.Labels {
-		if got, ok := labels[key]; ok && got == value && strings.HasPrefix(key, labelPrefix) {
-			delete(labels, key)
+	for _, recorded := range []map[string]string{m.before.Labels, m.stored} {
+		for key, value := range recorded {
+			if got, ok := labels[key]; ok && got == value && strings.HasPrefix(key, labelPrefix) {
+				delete(labels, key)
+			}
 		}
 	}
 	return labels

@@ -78,6 +78,7 @@ func holdUsers(tb testing.TB, in mutate.Input, after []byte) {
 	records := [][2]written{
 		{recordBefore(b, stored), recordBefore(templateOf(b, kind), templateOf(stored, kind))},
 		{recordOf(a), recordOf(templateOf(a, kind))},
+		{written{Labels: recordOf(stored).Labels}, written{Labels: recordOf(templateOf(stored, kind)).Labels}}, // an undo brings an older record
 	}
 	for _, r := range records {
 		for _, object := range []map[string]any{b, a} {
