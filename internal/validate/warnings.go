@@ -2,6 +2,7 @@ package validate
 
 import (
 	"fmt"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -14,24 +15,44 @@ const (
 	mostWarnings = 20
 )
 
-// Warnings bounds the warnings of an answer: at most 20 texts of at most 120 characters each, and
-// one that says how many more there are.
+// Warnings bounds the warnings of an answer: at most 20 of at most 120 characters each. A longer
+// text goes on in the next one, since its end is often what to do about it; the last one says if
+// something was left out.
 func Warnings(texts []string) []string {
 	var warnings []string
 	for i, text := range texts {
-		if i == mostWarnings {
-			return append(warnings, fmt.Sprintf("plainspec: and %d more", len(texts)-mostWarnings))
+		parts := wrap(text)
+		if len(warnings)+len(parts) > mostWarnings {
+			return append(warnings, fmt.Sprintf("plainspec: and %d more", len(texts)-i))
 		}
-		warnings = append(warnings, shorten(text, longestWarning))
+		warnings = append(warnings, parts...)
 	}
 	return warnings
 }
 
-// shorten cuts a text to a number of characters.
-func shorten(text string, most int) string {
-	if utf8.RuneCountInString(text) <= most {
-		return text
+// mostParts bounds how far one text goes on; what is longer is cut.
+const mostParts = 5
+
+// wrap breaks a text into warnings between words. What a text goes on with starts with "…".
+func wrap(text string) []string {
+	var parts []string
+	for more := ""; ; more = "… " {
+		text = more + text
+		if utf8.RuneCountInString(text) <= longestWarning {
+			return append(parts, text)
+		}
+		runes := []rune(text)
+		if len(parts) == mostParts-1 {
+			return append(parts, string(runes[:longestWarning-1])+"…")
+		}
+		end := longestWarning
+		for end > longestWarning/2 && runes[end] != ' ' {
+			end--
+		}
+		if end == longestWarning/2 {
+			end = longestWarning // one long word
+		}
+		parts = append(parts, string(runes[:end]))
+		text = strings.TrimLeft(string(runes[end:]), " ")
 	}
-	runes := []rune(text)
-	return string(runes[:most-1]) + "…"
 }

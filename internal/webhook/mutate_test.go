@@ -130,7 +130,7 @@ func TestCompleterAnswers(t *testing.T) {
 					errors.New("decode object:\nDB_PASSWORD=s3cret " + strings.Repeat("x", 200))
 			},
 			want: admissionv1.AdmissionResponse{
-				Warnings: []string{"plainspec: not completed: decode object: DB_PASSWORD=… " + strings.Repeat("x", 64) + "…"},
+				Warnings: []string{"plainspec: not completed: decode object: DB_PASSWORD=… " + strings.Repeat("x", 65), "… " + strings.Repeat("x", 118), "… " + strings.Repeat("x", 17)},
 			},
 			wantMetrics: "plainspec_completions_failed_total 1",
 		},

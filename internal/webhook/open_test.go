@@ -47,7 +47,7 @@ func TestAnOpenHandlerAdmitsWhatItCannotRead(t *testing.T) {
 		},
 		"a review of another version": {
 			body: strings.Replace(reviewOf(``), "io/v1", "io/v1beta1", 1),
-			want: openAdmitted("1", `got a \"AdmissionReview\" of \"admission.k8s.io/v1beta1\", want an AdmissionReview of admission.k…`),
+			want: openAdmitted("1", `got a \"AdmissionReview\" of \"admission.k8s.io/v1beta1\", want an AdmissionReview of","… admission.k8s.io/v1`),
 		},
 		"a review of more than 7 MiB": {
 			body: reviewOf(`,"name":"` + strings.Repeat("x", webhook.MaxReview) + `"`),
