@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"plainspec.dev/plainspec/internal/mutate"
 )
 
@@ -113,5 +115,43 @@ func TestRecordOfInjectedAmounts(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestNoRoomForARecord holds that an object with all the annotations that the API server admits is
+// left as it is: with a record, it would be refused.
+func TestNoRoomForARecord(t *testing.T) {
+	t.Parallel()
+	const spec = `{"containers": [{"name": "tomcat", "image": "tomcat:10.1.30"}]}`
+	const asked, note = "plainspec.dev/artifact", "example.com/note"
+	const text = `%s have 256 KiB at the most, and no room for what Plainspec adds: shorten them`
+	long := object{asked: "geektime/sample:v2", note: strings.Repeat("x", 256<<10-len(asked+note+"geektime/sample:v2"))}
+	left := func(field string, whats ...string) []mutate.Left {
+		var all []mutate.Left
+		for _, what := range whats {
+			all = append(all, mutate.Left{What: what, Reason: "no_room", Text: fmt.Sprintf(text, field), Field: field})
+		}
+		return all
+	}
+	short := object{asked: "geektime/sample:v2"}
+	deployment := func(own, template object) []byte {
+		return []byte(`{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": ` + string(encode(t, object{"name": "web", "annotations": own})) +
+			`, "spec": {"template": ` + string(podOf(t, template, spec)) + `}}`)
+	}
+	for name, tc := range map[string]struct {
+		object []byte
+		want   []mutate.Left
+	}{
+		"of a Pod":      {podOf(t, long, spec), left("metadata.annotations", "inject", "resources", "labels")},
+		"of a template": {deployment(object{}, long), left("spec.template.metadata.annotations", "inject", "resources", "labels")},
+		"of the object": {deployment(object{note: strings.Repeat("x", 256<<10-len(note))}, short), left("metadata.annotations", "inject", "resources", "labels")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := complete(t, completer(t, propertyConfig+propertyDefaults), input(t, tc.object))
+			if diff := cmp.Diff(mutate.Result{Left: tc.want}, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
 	}
 }

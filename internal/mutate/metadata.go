@@ -1,6 +1,7 @@
 package mutate
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -67,8 +68,20 @@ func (m *metadata) complete(users, add map[string]string) {
 	}
 }
 
+// errNoRoom says that a record does not fit beside the annotations that are there.
+var errNoRoom = errors.New("no room for a record")
+
+// size is the bytes of annotations, as the API server counts them.
+func size(annotations map[string]string) int {
+	sum := 0
+	for key, value := range annotations {
+		sum += len(key) + len(value)
+	}
+	return sum
+}
+
 // operations returns what writes labels and record into the metadata at a path; exists says
-// whether there is any.
+// whether there is any. Its error is errNoRoom if the API server would refuse the annotations.
 func (m *metadata) operations(path string, exists bool, revision string) ([]jsonpatch.Operation, error) {
 	annotations := m.annotations
 	if same := m.after.same(&m.before); m.lost || !same {
@@ -87,6 +100,9 @@ func (m *metadata) operations(path string, exists bool, revision string) ([]json
 				annotations = make(map[string]string, 1)
 			}
 			annotations[workload.InjectedAnnotation] = text
+			if size(annotations) > longestRecord {
+				return nil, errNoRoom
+			}
 		}
 		if len(annotations) == 0 && len(m.annotations) > 0 {
 			annotations = nil // ours was the only one

@@ -49,6 +49,7 @@ const (
 const (
 	StrayAnnotation = "stray_annotation" // an annotation of Plainspec means nothing where it stands
 	Edited          = "edited"           // what was injected is not wanted any more, but somebody changed or uses it
+	NoRoom          = "no_room"          // the annotations are so long that the API server would refuse a record beside them
 )
 
 // What can be completed; Done names it, and so do the metrics.

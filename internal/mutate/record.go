@@ -13,8 +13,9 @@ import (
 	"plainspec.dev/plainspec/internal/workload"
 )
 
-// longestRecord is how many bytes of a record are read: what the API server lets all annotations
-// of an object have together (TotalAnnotationSizeLimitB in k8s.io/apimachinery/pkg/api/validation).
+// longestRecord is how many bytes of a record are read, and how many it may bring all annotations of
+// an object to: what the API server lets them have together (TotalAnnotationSizeLimitB in
+// k8s.io/apimachinery/pkg/api/validation).
 const longestRecord = 256 << 10
 
 // mostElements is how many elements a record names at the most: of each artifact an init container, a

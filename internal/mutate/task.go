@@ -2,6 +2,7 @@ package mutate
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -253,19 +254,35 @@ func (t *task) report() {
 	}
 }
 
-// finish writes the patch.
+// finish writes the patch, or says why there is none: without a record, nothing is completed.
 func (t *task) finish() error {
-	t.result.Patch = slices.Concat(t.within, t.around)
+	patch := slices.Concat(t.within, t.around)
 	operations, err := t.template.operations(pointer(t.document.path, "metadata"), t.document.template, t.revision)
-	if err != nil {
-		return err
+	patch = append(patch, operations...)
+	field := t.in.Kind.Template.AnnotationsPath()
+	if err == nil && t.own != t.template {
+		operations, err = t.own.operations("/metadata", t.document.own, t.revision)
+		patch = append(patch, operations...)
+		field = kinds.TemplateSelf.AnnotationsPath()
 	}
-	t.result.Patch = append(t.result.Patch, operations...)
-	if t.own != t.template {
-		if operations, err = t.own.operations("/metadata", t.document.own, t.revision); err != nil {
-			return err
-		}
-		t.result.Patch = append(t.result.Patch, operations...)
+	switch {
+	case errors.Is(err, errNoRoom):
+		t.undo(fmt.Sprintf("%s have %d KiB at the most, and no room for what Plainspec adds: shorten them", field, longestRecord>>10), field)
+	case err != nil:
+		return err
+	default:
+		t.result.Patch = patch
 	}
 	return nil
+}
+
+// undo leaves everything as it is, and says why.
+func (t *task) undo(text, field string) {
+	done := t.result.Done
+	t.result = Result{Left: t.result.Left}
+	for _, what := range []string{Inject, Resources, Labels} {
+		if slices.ContainsFunc(done, func(d Done) bool { return d.What == what }) {
+			t.left(what, NoRoom, text, field)
+		}
+	}
 }
