@@ -148,7 +148,7 @@ func TestTargets(t *testing.T) {
 			strings.Replace(completed, `"image":"geektime/sample:v2"`, `"image":"geektime/sample:v1"`, 1),
 			[]target{{
 				"tomcat", "/usr/local/tomcat/webapps", "tomcat", "name_taken",
-				`init container "artifact" and plainspec.dev/artifact disagree: geektime/sample:v1 and geektime/sample:v2; remove the init container from the manifest, and change the annotation only`,
+				`init container "artifact" and plainspec.dev/artifact disagree: geektime/sample:v1 and geektime/sample:v2; change the annotation only, and take the init container out of the manifest if it is in it`,
 			}},
 		},
 		"the record cannot be read": {

@@ -94,11 +94,19 @@ func (j *injection) stripped() *corev1.PodSpec {
 	return &spec
 }
 
-// want says what is to be injected. A volume that is not wanted any more stays if one of the user's
-// containers mounts it: without it, the Pod would be refused.
+// want says what is to be injected. Of what is not wanted any more, an init container stays that
+// somebody gave variables, and a volume that one of the user's containers mounts: without it, the
+// Pod would be refused.
 func (j *injection) want(parts *inject.Parts) error {
 	rest := j.stripped()
 	j.inits.want(parts.InitContainers)
+	for i := range j.inits.stored {
+		c := &j.inits.stored[i]
+		if j.inits.ours[i] && j.inits.index(initKey(c.Name)) < 0 && len(c.Env)+len(c.EnvFrom) > 0 {
+			j.inits.ours[i] = false
+			rest.InitContainers = append(rest.InitContainers, *c)
+		}
+	}
 	j.volumes.want(parts.Volumes)
 	for _, wanted := range parts.Mounts {
 		i := slices.IndexFunc(j.mounts, func(m mountList) bool { return m.container == wanted.Container })

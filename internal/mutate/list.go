@@ -183,7 +183,8 @@ func (l *list[T]) edit(i int, wanted *T) ([]jsonpatch.Operation, error) {
 	if err := json.Unmarshal(text, &merged); err != nil {
 		return nil, fmt.Errorf("decode %s: %w", l.at(i), err)
 	}
-	if l.hash(&merged) == l.hash(wanted) {
+	hash := l.hash(wanted)
+	if l.hash(&merged) == hash || l.altered != nil && l.altered(&merged, hash) {
 		return difference(l.at(i), before, both), nil
 	}
 	return []jsonpatch.Operation{jsonpatch.NewOperation("replace", l.at(i), after)}, nil

@@ -125,8 +125,9 @@ func withoutElements(tb testing.TB, template map[string]any, r written) {
 	}
 }
 
-// asInjected undoes what the stories' other webhooks do to images.
+// asInjected undoes what others do to injected containers in the stories.
 func asInjected(c *corev1.Container) *corev1.Container {
+	c.Env = nil
 	c.Image = strings.TrimPrefix(c.Image, "mirror.example.com/cache/")
 	if name, _, pinned := strings.Cut(c.Image, "@"); pinned {
 		c.Image = name + ":v2"

@@ -107,10 +107,10 @@ func (b *build) checkInit(c *initContainer) *Problem {
 		}
 		key := annotation(workload.ArtifactAnnotation, &c.artifact.Asked)
 		if there.Image != c.container.Image && parseImage(there.Image).repository == parseImage(c.container.Image).repository {
-			return newProblem(NameTaken, "init container %q and %s disagree: %s and %s; remove the init container from the manifest, and change the annotation only",
+			return newProblem(NameTaken, "init container %q and %s disagree: %s and %s; change the annotation only, and take the init container out of the manifest if it is in it",
 				name, key, there.Image, c.container.Image)
 		}
-		return newProblem(NameTaken, "init container %q is not what would be injected for %s; remove it from the manifest, or rename it", name, key)
+		return newProblem(NameTaken, "init container %q is not what would be injected for %s; take it out of the manifest or rename it, or take back what was changed in it", name, key)
 	}
 	taken := slices.ContainsFunc(b.spec.Containers, func(there corev1.Container) bool { return there.Name == name }) ||
 		slices.ContainsFunc(b.spec.EphemeralContainers, func(there corev1.EphemeralContainer) bool { return there.Name == name })

@@ -473,15 +473,15 @@ func TestProblems(t *testing.T) {
 		},
 		"an init container of the manifest has another version": {
 			spec: `{initContainers: [{name: artifact, image: "docker.io/geektime/sample:v1"}], containers: [{name: server, image: "tomcat:9.0"}]}`, annotations: "artifact=geektime/sample:v2",
-			want: []string{`name_taken: init container "artifact" and plainspec.dev/artifact disagree: docker.io/geektime/sample:v1 and geektime/sample:v2; remove the init container from the manifest, and change the annotation only`},
+			want: []string{`name_taken: init container "artifact" and plainspec.dev/artifact disagree: docker.io/geektime/sample:v1 and geektime/sample:v2; change the annotation only, and take the init container out of the manifest if it is in it`},
 		},
 		"an init container of the manifest has the name": {
 			spec: `{initContainers: [{name: artifact-x, image: "busybox:1"}], containers: [{name: server, image: "tomcat:9.0"}]}`, annotations: "artifact.x=geektime/sample:v2",
-			want: []string{`name_taken: init container "artifact-x" is not what would be injected for plainspec.dev/artifact.x; remove it from the manifest, or rename it`},
+			want: []string{`name_taken: init container "artifact-x" is not what would be injected for plainspec.dev/artifact.x; take it out of the manifest or rename it, or take back what was changed in it`},
 		},
 		"an injected init container was edited": {
 			spec: `{initContainers: [{name: artifact, image: "geektime/sample:v2", command: [cp, /sample.war, /elsewhere]}], containers: [{name: server, image: "tomcat:9.0"}]}`, annotations: "artifact=geektime/sample:v2",
-			want: []string{`name_taken: init container "artifact" is not what would be injected for plainspec.dev/artifact; remove it from the manifest, or rename it`},
+			want: []string{`name_taken: init container "artifact" is not what would be injected for plainspec.dev/artifact; take it out of the manifest or rename it, or take back what was changed in it`},
 		},
 		"a main container has the name": {
 			spec: `{containers: [{name: artifact, image: "tomcat:9.0"}]}`, annotations: "artifact=x:1",
