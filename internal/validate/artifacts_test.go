@@ -82,7 +82,7 @@ func TestArtifactsThatAreAskedFor(t *testing.T) {
 		tomcat     = "tomcat:9.0.1"
 		pods       = `metadata.annotations["plainspec.dev/artifact"]: `
 		templates  = "spec.template." + pods
-		absent     = "no other container writes a volume that its server mounts, and no image volume is mounted there"
+		absent     = "no other container writes a volume that its server mounts, and no image volume is mounted there; Plainspec did not get to add it, or something took it out again: apply once more"
 		v2         = "artifact geektime/sample:v2 is not in the Pod: "
 		v3         = "artifact geektime/sample:v3 is not in the Pod: "
 		recreate   = " that exists cannot be exchanged; delete it and apply it again: kubectl replace --force -f FILE"

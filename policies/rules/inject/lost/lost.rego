@@ -75,11 +75,11 @@ else := concat("; ", _misplaced[i]) if _misplaced[i]
 
 else := concat("; ", _replaced[i]) if _replaced[i]
 
-else := "no other container writes a volume that its server mounts, and no image volume is mounted there" if {
+else := "no other container writes a volume that its server mounts, and no image volume is mounted there; Plainspec did not get to add it, or something took it out again: apply once more" if {
 	input.workload.artifacts[i].carriers == []
 }
 
-else := "no container and no image volume brings it"
+else := "no container and no image volume brings it; Plainspec did not get to add it, or something took it out again: apply once more"
 
 _misplaced[i] contains sprintf("%s brings it, but starts after container %q", [_called(carrier.container), carrier.consumer]) if {
 	some i, artifact in input.workload.artifacts

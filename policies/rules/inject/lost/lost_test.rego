@@ -46,14 +46,14 @@ test_finds_when_the_problem_is_known if {
 }
 
 test_finds_when_no_container_brings_it if {
-	_found({}, [_carrier({"name": "git"})]) == {_finding("no container and no image volume brings it")}
+	_found({}, [_carrier({"name": "git"})]) == {_finding("no container and no image volume brings it; Plainspec did not get to add it, or something took it out again: apply once more")}
 	every name in ["mysample", "sample-2", "", "-"] {
-		_found({}, [_carrier({"name": name})]) == {_finding("no container and no image volume brings it")}
+		_found({}, [_carrier({"name": name})]) == {_finding("no container and no image volume brings it; Plainspec did not get to add it, or something took it out again: apply once more")}
 	}
 }
 
 test_finds_when_nothing_shares_a_volume_with_the_server if {
-	_found({}, []) == {_finding("no other container writes a volume that its server mounts, and no image volume is mounted there")}
+	_found({}, []) == {_finding("no other container writes a volume that its server mounts, and no image volume is mounted there; Plainspec did not get to add it, or something took it out again: apply once more")}
 }
 
 test_finds_when_another_version_is_there if {
@@ -104,7 +104,7 @@ test_finds_each_artifact_by_itself if {
 		_artifact({}, [_carrier({})]),
 		_artifact({"field": "other", "value": "geektime/other:v1", "name": "other", "tag": "v1"}, [_carrier({})]),
 	]}}
-	found == {object.union(_finding("no container and no image volume brings it"), {"field": "other", "value": "geektime/other:v1"})}
+	found == {object.union(_finding("no container and no image volume brings it; Plainspec did not get to add it, or something took it out again: apply once more"), {"field": "other", "value": "geektime/other:v1"})}
 }
 
 test_passes_when_nothing_is_asked_for if {
