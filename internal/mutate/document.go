@@ -65,11 +65,10 @@ type pod struct {
 
 func (d *document) pod() (*pod, error) {
 	p := &pod{path: pointer(d.path, "spec")}
-	if err := json.Unmarshal(d.spec, &p.spec); err != nil {
-		return nil, fmt.Errorf("decode Pod spec: %w", workload.InWords(err))
-	}
-	if err := json.Unmarshal(d.spec, &p.raw); err != nil {
-		return nil, fmt.Errorf("decode Pod spec: %w", workload.InWords(err))
+	for _, form := range []any{&p.spec, &p.raw} {
+		if err := json.Unmarshal(d.spec, form); err != nil {
+			return nil, fmt.Errorf("decode Pod spec: %w", workload.InWords(err, strings.Split(p.path[1:], "/")...))
+		}
 	}
 	return p, nil
 }

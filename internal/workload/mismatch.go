@@ -3,6 +3,7 @@ package workload
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,12 +29,13 @@ func (e *MismatchError) Error() string {
 
 // InWords returns a *MismatchError for what a JSON decoder found of another type, and any other
 // error as it is. The decoder words such errors now one way, now another, and names types of Go.
-func InWords(err error) error {
+// Within leads to what was decoded, if that is a part of the object.
+func InWords(err error, within ...string) error {
 	semantic := (*json.SemanticError)(nil)
 	if !errors.As(err, &semantic) {
 		return err
 	}
-	var elements []string
+	elements := slices.Clone(within)
 	for element := range semantic.JSONPointer.Tokens() {
 		elements = append(elements, element)
 	}

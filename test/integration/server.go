@@ -287,7 +287,7 @@ func (s *server) apply(ctx context.Context) error {
 	}
 	options := registration.Options{
 		URL: "https://" + s.address, CABundle: s.caBundle, ExemptNamespaces: []string{metav1.NamespaceSystem},
-		CompleteAll: config.Completion.Labels != nil || config.Completion.Resources != nil, CompletePods: config.Completion.Resources != nil,
+		CompleteAll: config.Completion.ConcernsAll(), CompletePods: config.Completion.ConcernsPods(),
 	}
 	api := s.environment.client.AdmissionregistrationV1()
 	if s.options.asks(validates) {

@@ -190,8 +190,8 @@ func (v *server) register(ctx context.Context, config *rest.Config) error {
 		URL:              "https://" + v.address,
 		CABundle:         v.caBundle,
 		ExemptNamespaces: []string{metav1.NamespaceSystem},
-		CompleteAll:      plainspec.Completion.Labels != nil || plainspec.Completion.Resources != nil,
-		CompletePods:     plainspec.Completion.Resources != nil,
+		CompleteAll:      plainspec.Completion.ConcernsAll(),
+		CompletePods:     plainspec.Completion.ConcernsPods(),
 	}
 	api := client.AdmissionregistrationV1()
 	if err := put(ctx, api.ValidatingWebhookConfigurations(), registration.Validating(o)); err != nil {

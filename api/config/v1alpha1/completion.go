@@ -18,6 +18,13 @@ type Completion struct {
 	Labels *Labels `json:"labels,omitempty"`
 }
 
+// ConcernsAll reports whether something is filled in that nobody has to ask for: then each object has to be looked at, not
+// only those with an annotation of Plainspec.
+func (c *Completion) ConcernsAll() bool { return c.Resources != nil || c.Labels != nil }
+
+// ConcernsPods reports whether the Pods that controllers make are completed, too: with resources.
+func (c *Completion) ConcernsPods() bool { return c.Resources != nil }
+
 // OS is an operating system that containers run on.
 type OS string
 
