@@ -56,6 +56,15 @@ func (m *metadata) users() map[string]string {
 	return labels
 }
 
+// keep adds the labels that were completed and say something about the application.
+func (m *metadata) keep(add map[string]string, l *v1alpha1.Labels) {
+	for key, wanted := range map[string]bool{workload.VersionLabelKey: l.Version, labelPrefix + "name": l.Name} {
+		if value, ok := m.before.Labels[key]; ok && wanted && m.labels[key] == value {
+			add[key] = value
+		}
+	}
+}
+
 // complete adds labels to those of the user, in place of those that were completed before.
 func (m *metadata) complete(users, add map[string]string) {
 	m.completed, m.after.Labels = users, add
@@ -155,6 +164,10 @@ func (t *task) label() error {
 	}
 	ownAdd, templateAdd, left := completeLabels(l, input)
 	t.result.Left = append(t.result.Left, left...)
+	if t.blocked && l != nil { // nothing is injected or taken out, so what was said about the application stays
+		t.own.keep(ownAdd, l)
+		t.template.keep(templateAdd, l)
+	}
 	t.template.complete(template, templateAdd)
 	if t.own != t.template {
 		t.own.complete(own, ownAdd)
