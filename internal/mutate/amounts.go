@@ -140,10 +140,11 @@ func withoutAmounts(containers []corev1.Container, recorded map[string]map[strin
 	containers = slices.Clone(containers)
 	for i := range containers {
 		r := containers[i].Resources.DeepCopy()
-		for key, value := range recorded[containers[i].Name] {
-			name, list := listOf(r, key)
-			if amount, ok := list[name]; ok && is(amount, value) {
-				delete(list, name)
+		for kind, amounts := range map[string]corev1.ResourceList{"limits": r.Limits, "requests": r.Requests} {
+			for name, amount := range amounts {
+				if value, ok := recorded[containers[i].Name][kind+"."+string(name)]; ok && is(amount, value) {
+					delete(amounts, name)
+				}
 			}
 		}
 		containers[i].Resources = *r
@@ -167,18 +168,6 @@ func is(amount resource.Quantity, text string) bool {
 	}
 	was, err := resource.ParseQuantity(text)
 	return err == nil && !inject.Exceeds(amount, was) && !inject.Exceeds(was, amount)
-}
-
-// listOf finds the list that an amount of a name such as limits.memory is in; nil for no list.
-func listOf(r *corev1.ResourceRequirements, key string) (corev1.ResourceName, corev1.ResourceList) {
-	list, name, _ := strings.Cut(key, ".")
-	switch list {
-	case "limits":
-		return corev1.ResourceName(name), r.Limits
-	case "requests":
-		return corev1.ResourceName(name), r.Requests
-	}
-	return "", nil
 }
 
 // missingAmounts are the amounts of all that some lacks, by names such as limits.memory.
