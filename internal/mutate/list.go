@@ -151,43 +151,55 @@ func (l *list[T]) at(i int) string { return l.path + "/" + strconv.Itoa(i) }
 func (l *list[T]) moved(w int) (any, error) {
 	wanted := &l.wanted[w]
 	for i := range l.stored {
-		if l.ours[i] && l.key(&l.stored[i]) == l.key(wanted) && l.hashes[i] == l.hash(wanted) {
+		if !l.ours[i] || l.key(&l.stored[i]) != l.key(wanted) {
+			continue
+		}
+		if l.hashes[i] == l.hash(wanted) {
 			return l.raw[i], nil
 		}
+		_, after, err := l.become(i, wanted)
+		return after, err
 	}
 	return encoded(wanted)
 }
 
-// edit turns a stored element into the wanted one. Members that the API server has added stay, as
-// long as the element is then the wanted one.
+// edit turns a stored element into the wanted one.
 func (l *list[T]) edit(i int, wanted *T) ([]jsonpatch.Operation, error) {
 	if l.hashes[i] == l.hash(wanted) {
 		return nil, nil
 	}
-	after, err := encoded(wanted)
+	before, after, err := l.become(i, wanted)
 	if err != nil {
 		return nil, err
 	}
-	var before map[string]any
+	return difference(l.at(i), before, after), nil
+}
+
+// become is what a stored element was and is to be. Members that the API server and others have
+// added stay, as long as the element is then the wanted one.
+func (l *list[T]) become(i int, wanted *T) (before, after map[string]any, err error) {
+	if after, err = encoded(wanted); err != nil {
+		return nil, nil, err
+	}
 	if err := json.Unmarshal(l.raw[i], &before); err != nil {
-		return nil, fmt.Errorf("decode %s: %w", l.at(i), err)
+		return nil, nil, fmt.Errorf("decode %s: %w", l.at(i), err)
 	}
 	both := make(map[string]any, len(before))
 	maps.Copy(both, before)
 	maps.Copy(both, after)
 	text, err := json.Marshal(both)
 	if err != nil {
-		return nil, fmt.Errorf("encode %s: %w", l.at(i), err)
+		return nil, nil, fmt.Errorf("encode %s: %w", l.at(i), err)
 	}
 	var merged T
 	if err := json.Unmarshal(text, &merged); err != nil {
-		return nil, fmt.Errorf("decode %s: %w", l.at(i), err)
+		return nil, nil, fmt.Errorf("decode %s: %w", l.at(i), err)
 	}
 	hash := l.hash(wanted)
 	if l.hash(&merged) == hash || l.altered != nil && l.altered(&merged, hash) {
-		return difference(l.at(i), before, both), nil
+		return before, both, nil
 	}
-	return []jsonpatch.Operation{jsonpatch.NewOperation("replace", l.at(i), after)}, nil
+	return before, after, nil
 }
 
 // encoded is an element as decoded JSON, as a patch holds it. The types of Kubernetes leave out what

@@ -41,14 +41,15 @@ func HashMount(m *corev1.VolumeMount) string { return hash(m) }
 
 // Altered reports whether a container had a hash when it was injected, and has another one only
 // because of what other admission plug-ins do: its image comes from a mirror of the registry or is
-// pinned to a digest, it got the amounts of a LimitRange where it had none, or variables, which
-// kubectl set env gives to all containers. Images are the references by which artifacts may have
+// pinned to a digest and always pulled, it got the amounts of a LimitRange where it had none, or
+// variables, which kubectl set env gives to all containers. Images are the references by which artifacts may have
 // been asked for. Such a container is left as it is while the same is wanted: to change it back
 // would undo what a platform does to all images.
 func Altered(c *corev1.Container, hash string, images []string) bool {
 	had := func(image string) bool {
 		before := *c
-		before.Image, before.Env, before.EnvFrom = image, nil, nil // nothing is injected with variables
+		// Nothing is injected with these.
+		before.Image, before.ImagePullPolicy, before.Env, before.EnvFrom = image, "", nil, nil
 		if HashContainer(&before) == hash {
 			return true
 		}

@@ -230,6 +230,7 @@ func TestAlteredByOthers(t *testing.T) {
 		"a digest in place of the tag":        {alter: func(c *corev1.Container) { c.Image = "geektime/sample@" + digest }, want: true},
 		"a LimitRange's amounts":              {alter: func(c *corev1.Container) { c.Resources.Limits = amounts }, want: true},
 		"variables":                           {alter: func(c *corev1.Container) { c.Env = []corev1.EnvVar{{Name: "A", Value: "b"}} }, want: true},
+		"an image that is always pulled":      {alter: func(c *corev1.Container) { c.ImagePullPolicy = corev1.PullAlways }, want: true},
 		"a mirror and a LimitRange's amounts": {alter: func(c *corev1.Container) { c.Image, c.Resources.Limits = "mirror.example.com/sample:v2", amounts }, want: true},
 		"what was asked for before": {
 			asked: []string{"geektime/sample:v3", "geektime/sample:v2"}, alter: func(c *corev1.Container) { c.Image = "mirror.example.com/sample:v2" }, want: true,
