@@ -225,7 +225,7 @@ func TestColorsAreForTerminals(t *testing.T) {
 		"a mode":       {[]string{"check", "-f", example("05-ubuntu-vm.yaml")}, " deny image", " \x1b[31mdeny\x1b[0m image"},
 		"a diff":       {diff, "\n+  volumes:\n", "\n\x1b[32m+  volumes:\x1b[0m\n"},
 		"its place":    {diff, "\n@@ -3,6 ", "\n\x1b[36m@@ -3,6 "},
-		"its old name": {diff, "--- ", "\x1b[31m--- "},
+		"its old name": {diff, "--- ", "\x1b[1m--- "},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -130,21 +130,24 @@ func (r *Rendering) WriteDiff(w io.Writer, printer Printer, color bool) error {
 			return err
 		}
 		name := at(o.Source, o.Line) + " " + title(o.Object)
+		header := 2 // lines that name the two sides
 		for line := range strings.Lines(udiff.Unified(name, name+", completed", string(before), string(after))) {
-			b.WriteString(paintLine(printable(strings.TrimSuffix(line, "\n")), color) + "\n")
+			line = printable(strings.TrimSuffix(line, "\n"))
+			if code, ok := diffColors[line[:min(1, len(line))]]; ok && color && header <= 0 {
+				line = code + line + noColor
+			} else if color && header > 0 {
+				line = bold + line + noColor
+			}
+			header--
+			b.WriteString(line + "\n")
 		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-// paintLine writes a line of a diff in its color.
-func paintLine(line string, color bool) string {
-	if code, ok := diffColors[line[:min(1, len(line))]]; ok && color {
-		return code + line + noColor
-	}
-	return line
-}
-
 // diffColors are the terminal's codes for what the lines of a diff start with.
 var diffColors = map[string]string{"+": "\x1b[32m", "-": "\x1b[31m", "@": "\x1b[36m"}
+
+// bold is the terminal's code for the names of the sides of a diff.
+const bold = "\x1b[1m"
