@@ -117,30 +117,19 @@ func (m *metadata) operations(path string, exists bool, revision string) ([]json
 			annotations = nil // ours was the only one
 		}
 	}
-	before, after := written(m.labels, m.annotations), written(m.completed, annotations)
-	if !exists {
-		if len(after) == 0 {
-			return nil, nil
-		}
-		return []jsonpatch.Operation{jsonpatch.NewOperation("add", path, after)}, nil
+	if exists {
+		return append(textDifference(path+"/annotations", m.annotations, annotations), textDifference(path+"/labels", m.labels, m.completed)...), nil
 	}
-	return difference(path, before, after), nil
-}
-
-// written is the labels and annotations as decoded JSON, without those that are absent.
-func written(labels, annotations map[string]string) map[string]any {
-	all := make(map[string]any, 2)
-	for name, texts := range map[string]map[string]string{"labels": labels, "annotations": annotations} {
-		if texts == nil {
-			continue
+	after := make(map[string]any, 2)
+	for name, texts := range map[string]map[string]string{"labels": m.completed, "annotations": annotations} {
+		if texts != nil {
+			after[name] = texts
 		}
-		values := make(map[string]any, len(texts))
-		for key, value := range texts {
-			values[key] = value
-		}
-		all[name] = values
 	}
-	return all
+	if len(after) == 0 {
+		return nil, nil
+	}
+	return []jsonpatch.Operation{jsonpatch.NewOperation("add", path, after)}, nil
 }
 
 // label takes out the labels that were completed and fills in those that are missing then.

@@ -73,3 +73,41 @@ func difference(path string, before, after any) []jsonpatch.Operation {
 	}
 	return operations
 }
+
+// textDifference is as difference, for labels or annotations, of which most stay the same.
+func textDifference(path string, before, after map[string]string) []jsonpatch.Operation {
+	switch {
+	case before == nil && after == nil:
+		return nil
+	case before == nil:
+		return []jsonpatch.Operation{jsonpatch.NewOperation("add", path, after)}
+	case after == nil:
+		return []jsonpatch.Operation{jsonpatch.NewOperation("remove", path, nil)}
+	}
+	var changed []string
+	for key, value := range after {
+		if was, ok := before[key]; !ok || was != value {
+			changed = append(changed, key)
+		}
+	}
+	for key := range before {
+		if _, ok := after[key]; !ok {
+			changed = append(changed, key)
+		}
+	}
+	slices.Sort(changed)
+	operations := make([]jsonpatch.Operation, len(changed))
+	for i, key := range changed {
+		_, was := before[key]
+		value, is := after[key]
+		switch at := pointer(path, key); {
+		case !is:
+			operations[i] = jsonpatch.NewOperation("remove", at, nil)
+		case was:
+			operations[i] = jsonpatch.NewOperation("replace", at, value)
+		default:
+			operations[i] = jsonpatch.NewOperation("add", at, value)
+		}
+	}
+	return operations
+}

@@ -145,10 +145,7 @@ func checkMount(s *share) *Problem {
 	}
 	for i := range a.server.VolumeMounts {
 		there := &a.server.VolumeMounts[i]
-		if HashMount(there) == HashMount(&s.mount) {
-			continue
-		}
-		if problem := inTheWay(there.Name, there.MountPath); problem != nil {
+		if problem := inTheWay(there.Name, there.MountPath); problem != nil && HashMount(there) != HashMount(&s.mount) {
 			return problem
 		}
 	}
@@ -172,7 +169,10 @@ func clean(p string) string {
 	if strings.Contains(p, `\`) {
 		p = strings.TrimPrefix(strings.ToLower(strings.ReplaceAll(p, `\`, "/")), "c:")
 	}
-	return path.Clean("/" + p)
+	if !strings.HasPrefix(p, "/") {
+		p = "/" + p
+	}
+	return path.Clean(p)
 }
 
 // parts are what was built, the mounts in the order of the containers.
