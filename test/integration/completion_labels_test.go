@@ -134,6 +134,12 @@ func TestTheVersionLabelFollowsTheArtifact(t *testing.T) {
 	check("web", "1.0.0", "1.0.0")
 	k.silent(manifest(t, deployment("web", 0, shopServer("2.0.0"))), "apply", "-f", "-")
 	check("web", "2.0.0", "2.0.0")
+	// To undo a rollout brings the template's label back; the Deployment's own has to follow.
+	k.becomes("2", `{.metadata.annotations.deployment\.kubernetes\.io/revision}`, "deployment/web")
+	k.works("", "rollout", "undo", "deployment/web")
+	check("web", "1.0.0", "1.0.0")
+	k.silent(manifest(t, deployment("web", 0, shopServer("2.0.0"))), "apply", "-f", "-")
+	check("web", "2.0.0", "2.0.0")
 	// What somebody wrote is not ours to change; that it is wrong now is said.
 	mine.Spec.Template.Annotations["plainspec.dev/artifact"] = shop + "2.0.0"
 	_, warnings := k.works(manifest(t, mine), "apply", "-f", "-")
