@@ -1,7 +1,10 @@
 package mutate
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -14,6 +17,7 @@ import (
 
 // document is where, in an object, the things stand that are completed.
 type document struct {
+	object jsontext.Value
 	// own and template say whether the object and its Pod template have metadata.
 	own, template bool
 	// path is the JSON pointer of the Pod template, empty for a Pod.
@@ -21,54 +25,104 @@ type document struct {
 	spec jsontext.Value
 }
 
+// node is an object of a manifest that holds a Pod template, or is one.
+type node struct {
+	Metadata    jsontext.Value `json:"metadata"`
+	Spec        jsontext.Value `json:"spec"`
+	Template    jsontext.Value `json:"template"`
+	JobTemplate jsontext.Value `json:"jobTemplate"`
+}
+
 // readDocument finds the Pod template of an object; false if it has none.
 func readDocument(raw []byte, kind *kinds.Kind) (document, bool, error) {
-	var d document
-	node, err := members(raw)
-	if err != nil {
+	d := document{object: raw}
+	var n node
+	if err := json.Unmarshal(raw, &n); err != nil {
 		return d, false, fmt.Errorf("decode %s: %w", kind.Name, workload.InWords(err))
 	}
-	d.own = node["metadata"].Kind() == '{'
+	d.own = n.Metadata.Kind() == '{'
 	if kind.Template != kinds.TemplateSelf {
 		for name := range strings.SplitSeq(string(kind.Template), ".") {
-			if node[name].Kind() != '{' {
+			value := map[string]jsontext.Value{"spec": n.Spec, "template": n.Template, "jobTemplate": n.JobTemplate}[name]
+			if value.Kind() != '{' {
 				return d, false, nil
 			}
-			if node, err = members(node[name]); err != nil {
+			n = node{}
+			if err := json.Unmarshal(value, &n); err != nil {
 				return d, false, fmt.Errorf("decode %s: %w", kind.Name, workload.InWords(err))
 			}
 			d.path = pointer(d.path, name)
 		}
 	}
-	d.template = node["metadata"].Kind() == '{'
-	d.spec = node["spec"]
+	d.template, d.spec = n.Metadata.Kind() == '{', n.Spec
 	return d, d.spec.Kind() == '{', nil
 }
 
-func members(raw []byte) (map[string]jsontext.Value, error) {
-	var found map[string]jsontext.Value
-	err := json.Unmarshal(raw, &found)
-	return found, err
+// find returns what stands at a JSON pointer of a document, as it is written; nil if there is nothing.
+func find(value jsontext.Value, path string) (jsontext.Value, error) {
+	dec := jsontext.NewDecoder(bytes.NewBuffer(value))
+	for name := range jsontext.Pointer(path).Tokens() {
+		if found, err := enter(dec, name); err != nil || !found {
+			return nil, err
+		}
+	}
+	found, err := dec.ReadValue()
+	if err != nil {
+		return nil, err
+	}
+	end := dec.InputOffset()
+	return value[end-int64(len(found)) : end], nil // which the decoder does not overwrite
 }
 
-// pod is a Pod spec, twice: as what it means, and as it is written, for its stored form has
-// members that the types of this version may lack.
-type pod struct {
-	path string // JSON pointer
-	spec corev1.PodSpec
-	raw  struct {
-		InitContainers []jsontext.Value `json:"initContainers"`
-		Containers     []jsontext.Value `json:"containers"`
-		Volumes        []jsontext.Value `json:"volumes"`
+// enter goes into what comes next and stops before the member of a name or the element of an index.
+func enter(dec *jsontext.Decoder, name string) (bool, error) {
+	start, err := dec.ReadToken()
+	if err != nil || start.Kind() != '{' && start.Kind() != '[' {
+		return false, err
 	}
+	for i := 0; dec.PeekKind() != '}' && dec.PeekKind() != ']'; i++ {
+		key := strconv.Itoa(i)
+		if start.Kind() == '{' {
+			token, err := dec.ReadToken()
+			if err != nil {
+				return false, err
+			}
+			key = token.String()
+		}
+		if key == name {
+			return true, nil
+		}
+		if err := dec.SkipValue(); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// pod is a Pod spec as what it means. What it is made of is also there as it is written, for its
+// stored form has members that the types of this version may lack.
+type pod struct {
+	document *document
+	path     string // JSON pointer
+	spec     corev1.PodSpec
 }
 
 func (d *document) pod() (*pod, error) {
-	p := &pod{path: pointer(d.path, "spec")}
-	for _, form := range []any{&p.spec, &p.raw} {
-		if err := json.Unmarshal(d.spec, form); err != nil {
-			return nil, fmt.Errorf("decode Pod spec: %w", workload.InWords(err, strings.Split(p.path[1:], "/")...))
-		}
+	p := &pod{document: d, path: pointer(d.path, "spec")}
+	if err := json.Unmarshal(d.spec, &p.spec); err != nil {
+		return nil, fmt.Errorf("decode Pod spec: %w", workload.InWords(err, strings.Split(p.path[1:], "/")...))
 	}
 	return p, nil
+}
+
+// raw is, as it is written, what is at the JSON pointer of an element of a list.
+func (p *pod) raw(path string) (jsontext.Value, error) {
+	value, err := find(p.document.object, path)
+	if err == nil && value == nil {
+		err = errors.New("there is nothing")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("decode %s: %w", path, err)
+	}
+	return value, nil
 }

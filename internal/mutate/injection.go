@@ -4,13 +4,10 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 	jsonpatch "gomodules.xyz/jsonpatch/v2"
 	corev1 "k8s.io/api/core/v1"
 
 	"plainspec.dev/plainspec/internal/mutate/inject"
-	"plainspec.dev/plainspec/internal/workload"
 )
 
 // injection is the lists of a Pod spec that something is injected into.
@@ -30,51 +27,39 @@ type mountList struct {
 
 // newInjection tells, by a record, what in a Pod spec was injected from what is the user's. Images
 // are the references by which artifacts are asked for, and were before an update.
-func newInjection(p *pod, elements map[string]string, images []string) (*injection, error) {
+func newInjection(p *pod, elements map[string]string, images []string) *injection {
 	j := &injection{
 		pod: p, elements: elements,
 		inits: list[corev1.Container]{
-			path: p.path + "/initContainers", stored: p.spec.InitContainers, raw: p.raw.InitContainers, hash: inject.HashContainer, front: true,
+			path: p.path + "/initContainers", stored: p.spec.InitContainers, raw: p.raw, hash: inject.HashContainer, front: true,
 			key:     func(c *corev1.Container) string { return initKey(c.Name) },
 			altered: func(c *corev1.Container, hash string) bool { return inject.Altered(c, hash, images) },
 		},
 		volumes: list[corev1.Volume]{
-			path: p.path + "/volumes", stored: p.spec.Volumes, raw: p.raw.Volumes, hash: inject.HashVolume,
+			path: p.path + "/volumes", stored: p.spec.Volumes, raw: p.raw, hash: inject.HashVolume,
 			key: func(v *corev1.Volume) string { return volumeKey(v.Name) },
 		},
 	}
 	j.inits.claim(elements)
 	j.volumes.claim(elements)
 	for i := range p.spec.Containers {
-		if err := j.addMounts(p.path+"/containers", i, &p.spec.Containers[i], p.raw.Containers[i]); err != nil {
-			return nil, err
-		}
+		j.addMounts(p.path+"/containers", i, &p.spec.Containers[i])
 	}
 	for i := range p.spec.InitContainers {
-		if j.inits.ours[i] {
-			continue
-		}
-		if err := j.addMounts(j.inits.path, i, &p.spec.InitContainers[i], p.raw.InitContainers[i]); err != nil {
-			return nil, err
+		if !j.inits.ours[i] {
+			j.addMounts(j.inits.path, i, &p.spec.InitContainers[i])
 		}
 	}
-	return j, nil
+	return j
 }
 
-func (j *injection) addMounts(path string, i int, c *corev1.Container, raw jsontext.Value) error {
-	var stored struct {
-		VolumeMounts []jsontext.Value `json:"volumeMounts"`
-	}
-	if err := json.Unmarshal(raw, &stored); err != nil {
-		return fmt.Errorf("decode mounts of container %q: %w", c.Name, workload.InWords(err))
-	}
+func (j *injection) addMounts(path string, i int, c *corev1.Container) {
 	m := mountList{container: c.Name, list: list[corev1.VolumeMount]{
-		path: fmt.Sprintf("%s/%d/volumeMounts", path, i), stored: c.VolumeMounts, raw: stored.VolumeMounts, hash: inject.HashMount,
+		path: fmt.Sprintf("%s/%d/volumeMounts", path, i), stored: c.VolumeMounts, raw: j.pod.raw, hash: inject.HashMount,
 		key: func(m *corev1.VolumeMount) string { return mountKey(c.Name, m.Name, m.MountPath) },
 	}}
 	m.claim(j.elements)
 	j.mounts = append(j.mounts, m)
-	return nil
 }
 
 // stripped is the Pod spec without what was injected.

@@ -1,6 +1,7 @@
 package mutate
 
 import (
+	"cmp"
 	stdjson "encoding/json"
 	"fmt"
 	"maps"
@@ -17,7 +18,7 @@ import (
 type list[T any] struct {
 	path   string // JSON pointer
 	stored []T
-	raw    []jsontext.Value
+	raw    func(path string) (jsontext.Value, error) // as it is written, what is stored at a JSON pointer
 	key    func(*T) string
 	hash   func(*T) string
 	// front is whether ours come before the user's elements, in the order of wanted. Otherwise new
@@ -28,8 +29,9 @@ type list[T any] struct {
 	altered func(stored *T, hash string) bool
 
 	ours   []bool
-	hashes []string // of the stored elements, of ours as they were injected
+	hashes []string // of ours among the stored elements, as they were injected
 	wanted []T
+	marks  []string // the hashes of wanted
 }
 
 // claim marks as ours the stored elements that a record names and that are what it says.
@@ -38,9 +40,8 @@ func (l *list[T]) claim(elements map[string]string) {
 	claimed := make(map[string]bool)
 	for i := range l.stored {
 		key := l.key(&l.stored[i])
-		l.hashes[i] = l.hash(&l.stored[i])
 		hash, ok := elements[key]
-		if ok && !claimed[key] && (hash == l.hashes[i] || l.altered != nil && l.altered(&l.stored[i], hash)) {
+		if ok && !claimed[key] && (hash == l.hash(&l.stored[i]) || l.altered != nil && l.altered(&l.stored[i], hash)) {
 			l.ours[i], l.hashes[i], claimed[key] = true, hash, true
 		}
 	}
@@ -60,12 +61,13 @@ func (l *list[T]) users() []T {
 // want says what is to be there of ours. A stored element that is the same is ours from now on:
 // its record was lost.
 func (l *list[T]) want(wanted []T) {
-	l.wanted = wanted
+	l.wanted, l.marks = wanted, make([]string, len(wanted))
 	for w := range wanted {
 		key := l.key(&wanted[w])
+		l.marks[w] = l.hash(&wanted[w])
 		same := func(ours bool) int {
 			for i := range l.stored {
-				if l.ours[i] == ours && l.key(&l.stored[i]) == key && (ours || l.hashes[i] == l.hash(&wanted[w])) {
+				if l.ours[i] == ours && l.key(&l.stored[i]) == key && (ours || l.hash(&l.stored[i]) == l.marks[w]) {
 					return i
 				}
 			}
@@ -73,7 +75,7 @@ func (l *list[T]) want(wanted []T) {
 		}
 		if same(true) < 0 {
 			if i := same(false); i >= 0 {
-				l.ours[i] = true
+				l.ours[i], l.hashes[i] = true, l.marks[w]
 			}
 		}
 	}
@@ -129,7 +131,7 @@ func (l *list[T]) operations() (within, around []jsonpatch.Operation, err error)
 			}
 			continue
 		}
-		edits, err := l.edit(i, &l.wanted[w])
+		edits, err := l.edit(i, w)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -149,26 +151,26 @@ func (l *list[T]) at(i int) string { return l.path + "/" + strconv.Itoa(i) }
 // moved is the value of a wanted element that is added: as it was stored, if it was there in
 // another place.
 func (l *list[T]) moved(w int) (any, error) {
-	wanted := &l.wanted[w]
+	key := l.key(&l.wanted[w])
 	for i := range l.stored {
-		if !l.ours[i] || l.key(&l.stored[i]) != l.key(wanted) {
+		if !l.ours[i] || l.key(&l.stored[i]) != key {
 			continue
 		}
-		if l.hashes[i] == l.hash(wanted) {
-			return l.raw[i], nil
+		if l.hashes[i] == l.marks[w] {
+			return l.raw(l.at(i))
 		}
-		_, after, err := l.become(i, wanted)
+		_, after, err := l.become(i, w)
 		return after, err
 	}
-	return encoded(wanted)
+	return encoded(&l.wanted[w])
 }
 
 // edit turns a stored element into the wanted one.
-func (l *list[T]) edit(i int, wanted *T) ([]jsonpatch.Operation, error) {
-	if l.hashes[i] == l.hash(wanted) {
+func (l *list[T]) edit(i, w int) ([]jsonpatch.Operation, error) {
+	if l.hashes[i] == l.marks[w] {
 		return nil, nil
 	}
-	before, after, err := l.become(i, wanted)
+	before, after, err := l.become(i, w)
 	if err != nil {
 		return nil, err
 	}
@@ -177,11 +179,16 @@ func (l *list[T]) edit(i int, wanted *T) ([]jsonpatch.Operation, error) {
 
 // become is what a stored element was and is to be. Members that the API server and others have
 // added stay, as long as the element is then the wanted one.
-func (l *list[T]) become(i int, wanted *T) (before, after map[string]any, err error) {
-	if after, err = encoded(wanted); err != nil {
+func (l *list[T]) become(i, w int) (before, after map[string]any, err error) {
+	wanted, err := encoded(&l.wanted[w])
+	if err != nil {
 		return nil, nil, err
 	}
-	if err := json.Unmarshal(l.raw[i], &before); err != nil {
+	stored, err := l.raw(l.at(i))
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := cmp.Or(json.Unmarshal(wanted, &after), json.Unmarshal(stored, &before)); err != nil {
 		return nil, nil, fmt.Errorf("decode %s: %w", l.at(i), err)
 	}
 	both := make(map[string]any, len(before))
@@ -195,25 +202,24 @@ func (l *list[T]) become(i int, wanted *T) (before, after map[string]any, err er
 	if err := json.Unmarshal(text, &merged); err != nil {
 		return nil, nil, fmt.Errorf("decode %s: %w", l.at(i), err)
 	}
-	hash := l.hash(wanted)
-	if l.hash(&merged) == hash || l.altered != nil && l.altered(&merged, hash) {
+	if l.hash(&merged) == l.marks[w] || l.altered != nil && l.altered(&merged, l.marks[w]) {
 		return before, both, nil
 	}
 	return before, after, nil
 }
 
-// encoded is an element as decoded JSON, as a patch holds it. The types of Kubernetes leave out what
-// the standard library calls empty: an emptyDir of nothing is not.
-func encoded(element any) (map[string]any, error) {
+// encoded is an element as a patch holds it, its members in the order of their names. The types of
+// Kubernetes leave out what the standard library calls empty: an emptyDir of nothing is not.
+func encoded(element any) (jsontext.Value, error) {
 	text, err := stdjson.Marshal(element)
 	if err != nil {
 		return nil, fmt.Errorf("encode element: %w", err)
 	}
-	var decoded map[string]any
-	if err := json.Unmarshal(text, &decoded); err != nil {
-		return nil, fmt.Errorf("decode element: %w", err)
+	value := jsontext.Value(text)
+	if err := value.Canonicalize(); err != nil {
+		return nil, fmt.Errorf("encode element: %w", err)
 	}
-	return decoded, nil
+	return value, nil
 }
 
 // origins says, for each element of a list with ours in front, as it is to be, its index in the
@@ -238,7 +244,7 @@ func (l *list[T]) origins() []int {
 // record adds the hashes of what is wanted, by key.
 func (l *list[T]) record(elements map[string]string) {
 	for i := range l.wanted {
-		elements[l.key(&l.wanted[i])] = l.hash(&l.wanted[i])
+		elements[l.key(&l.wanted[i])] = l.marks[i]
 	}
 }
 

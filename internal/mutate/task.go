@@ -192,9 +192,9 @@ func (t *task) plan() (*injection, inject.Parts, []inject.Target, error) {
 	if err != nil {
 		return nil, inject.Parts{}, nil, err
 	}
-	injection, err := newInjection(pod, t.elements(), t.images)
-	if err != nil || len(t.asked) == 0 {
-		return injection, inject.Parts{}, nil, err
+	injection := newInjection(pod, t.elements(), t.images)
+	if len(t.asked) == 0 {
+		return injection, inject.Parts{}, nil, nil
 	}
 	parts, targets := t.planner.Plan(injection.stripped(), t.asked)
 	for i := range targets {
