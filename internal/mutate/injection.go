@@ -129,6 +129,9 @@ func (j *injection) record() map[string]string {
 // changes are the keys of what is taken out, and of what was injected before, is not wanted any
 // more, and stays because it is the user's now.
 func (j *injection) changes() (removed, edited []string) {
+	if len(j.elements) == 0 {
+		return nil, nil // nothing was injected before
+	}
 	add := func(r, e []string) { removed, edited = append(removed, r...), append(edited, e...) }
 	add(j.inits.changes(j.elements))
 	add(j.volumes.changes(j.elements))

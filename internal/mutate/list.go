@@ -37,6 +37,9 @@ type list[T any] struct {
 // claim marks as ours the stored elements that a record names and that are what it says.
 func (l *list[T]) claim(elements map[string]string) {
 	l.ours, l.hashes = make([]bool, len(l.stored)), make([]string, len(l.stored))
+	if len(elements) == 0 {
+		return
+	}
 	claimed := make(map[string]bool)
 	for i := range l.stored {
 		key := l.key(&l.stored[i])

@@ -188,12 +188,13 @@ func (t *task) reportLabels() {
 		if m.where == "Pod template" && t.own == t.template {
 			break
 		}
-		for _, key := range slices.Sorted(maps.Keys(m.completed)) {
-			if before, ok := m.labels[key]; !ok || before != m.completed[key] {
-				t.done(Labels, "label %s: %s on the %s", key, m.completed[key], m.where)
+		changed := changedKeys(m.labels, m.completed)
+		for _, key := range changed {
+			if value, ok := m.completed[key]; ok {
+				t.done(Labels, "label %s: %s on the %s", key, value, m.where)
 			}
 		}
-		for _, key := range slices.Sorted(maps.Keys(m.labels)) {
+		for _, key := range changed {
 			if _, ok := m.completed[key]; !ok {
 				t.done(Labels, "removed label %s from the %s", key, m.where)
 			}

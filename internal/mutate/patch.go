@@ -84,18 +84,7 @@ func textDifference(path string, before, after map[string]string) []jsonpatch.Op
 	case after == nil:
 		return []jsonpatch.Operation{jsonpatch.NewOperation("remove", path, nil)}
 	}
-	var changed []string
-	for key, value := range after {
-		if was, ok := before[key]; !ok || was != value {
-			changed = append(changed, key)
-		}
-	}
-	for key := range before {
-		if _, ok := after[key]; !ok {
-			changed = append(changed, key)
-		}
-	}
-	slices.Sort(changed)
+	changed := changedKeys(before, after)
 	operations := make([]jsonpatch.Operation, len(changed))
 	for i, key := range changed {
 		_, was := before[key]
@@ -110,4 +99,21 @@ func textDifference(path string, before, after map[string]string) []jsonpatch.Op
 		}
 	}
 	return operations
+}
+
+// changedKeys are, sorted, the keys that only one of two maps has, or both with other values.
+func changedKeys(before, after map[string]string) []string {
+	var changed []string
+	for key, value := range after {
+		if was, ok := before[key]; !ok || was != value {
+			changed = append(changed, key)
+		}
+	}
+	for key := range before {
+		if _, ok := after[key]; !ok {
+			changed = append(changed, key)
+		}
+	}
+	slices.Sort(changed)
+	return changed
 }
