@@ -16,7 +16,8 @@ type injection struct {
 	elements map[string]string // what was injected before, from the record
 	inits    list[corev1.Container]
 	volumes  list[corev1.Volume]
-	mounts   []mountList // of the main containers, then of the user's init containers
+	mounts   []mountList     // of the main containers, then of the user's init containers
+	rest     *corev1.PodSpec // without what was injected
 }
 
 // mountList is the mounts of one of the user's containers.
@@ -50,6 +51,7 @@ func newInjection(p *pod, elements map[string]string, images []string) *injectio
 			j.addMounts(j.inits.path, i, &p.spec.InitContainers[i])
 		}
 	}
+	j.rest = j.stripped()
 	return j
 }
 
@@ -83,13 +85,12 @@ func (j *injection) stripped() *corev1.PodSpec {
 // somebody gave variables, and a volume that one of the user's containers mounts: without it, the
 // Pod would be refused.
 func (j *injection) want(parts *inject.Parts) error {
-	rest := j.stripped()
 	j.inits.want(parts.InitContainers)
 	for i := range j.inits.stored {
 		c := &j.inits.stored[i]
 		if j.inits.ours[i] && j.inits.index(initKey(c.Name)) < 0 && len(c.Env)+len(c.EnvFrom) > 0 {
 			j.inits.ours[i] = false
-			rest.InitContainers = append(rest.InitContainers, *c)
+			j.rest.InitContainers = append(j.rest.InitContainers, *c)
 		}
 	}
 	j.volumes.want(parts.Volumes)
@@ -102,7 +103,7 @@ func (j *injection) want(parts *inject.Parts) error {
 	}
 	for i := range j.volumes.stored {
 		v := &j.volumes.stored[i]
-		if j.volumes.ours[i] && j.volumes.index(volumeKey(v.Name)) < 0 && mounted(rest, v.Name) {
+		if j.volumes.ours[i] && j.volumes.index(volumeKey(v.Name)) < 0 && mounted(j.rest, v.Name) {
 			j.volumes.ours[i] = false
 		}
 	}

@@ -196,7 +196,7 @@ func (t *task) plan() (*injection, inject.Parts, []inject.Target, error) {
 	if len(t.asked) == 0 {
 		return injection, inject.Parts{}, nil, nil
 	}
-	parts, targets := t.planner.Plan(injection.stripped(), t.asked)
+	parts, targets := t.planner.Plan(injection.rest, t.asked)
 	for i := range targets {
 		if t.template.unreadable && targets[i].Problem == nil {
 			targets[i].Problem = &inject.Problem{Code: inject.UnreadableRecord, Text: unreadableText, Field: targets[i].Asked.Field}
