@@ -97,6 +97,7 @@ func (t *task) fill() error {
 		{"initContainers", written.InitContainers, before.InitContainers, spec.InitContainers},
 		{"containers", written.Containers, before.Containers, spec.Containers},
 	} {
+		path := pointer(t.document.path, "spec", list.name)
 		for i := range list.stripped {
 			c := &list.stripped[i]
 			removed, added := missingAmounts(&c.Resources, &list.before[i].Resources), map[string]string(nil)
@@ -106,7 +107,7 @@ func (t *task) fill() error {
 			if len(added) > 0 {
 				completed[c.Name] = added
 			}
-			if err := t.write(pointer(t.document.path, "spec", list.name, strconv.Itoa(i)), &list.written[i], removed, added); err != nil {
+			if err := t.write(path+"/"+strconv.Itoa(i), &list.written[i], removed, added); err != nil {
 				return err
 			}
 		}
@@ -231,7 +232,7 @@ func (t *task) write(path string, c *sizedContainer, removed, added map[string]s
 	} else {
 		t.done(Resources, "removed what was filled in for container %q", c.Name)
 	}
-	t.within = append(t.within, difference(pointer(path, "resources"), present(before), present(after))...)
+	t.within = append(t.within, difference(path+"/resources", present(before), present(after))...)
 	return nil
 }
 
