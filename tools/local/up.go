@@ -14,6 +14,7 @@ import (
 
 	"mvdan.cc/sh/v3/syntax"
 
+	"plainspec.dev/plainspec/api/config/v1alpha1"
 	"plainspec.dev/plainspec/test/cluster"
 )
 
@@ -108,6 +109,10 @@ func (s state) ensureRunning(ctx context.Context, out io.Writer) (started bool, 
 		return true, s.startSupervisor(ctx, out)
 	}
 	tell(out, "control plane", "already running")
+	// The running server is not given up for one that would not start.
+	if _, err := v1alpha1.Load(s.configuration()); err != nil {
+		return false, err
+	}
 	return false, s.refresh(ctx, hash, out)
 }
 

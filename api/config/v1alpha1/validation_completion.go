@@ -263,6 +263,9 @@ func validateLabelValues(values map[string]string, path *field.Path) field.Error
 			errs = append(errs, field.NotSupported(path.Key(key), key, known))
 		case value == "":
 			errs = append(errs, field.Required(path.Key(key), "write a value, or leave out the label"))
+		case key == "managed-by" && value == "Helm":
+			// Helm takes what carries it for its own, and refuses it if no release knows it.
+			errs = append(errs, field.Invalid(path.Key(key), value, "must not be Helm, who marks what it manages itself"))
 		case len(validation.IsValidLabelValue(value)) > 0:
 			errs = append(errs, field.Invalid(path.Key(key), value,
 				`must be at most 63 letters, digits, "-", "_" and ".", starting and ending with a letter or a digit`))

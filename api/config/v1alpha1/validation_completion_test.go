@@ -281,6 +281,10 @@ func TestValidateCompletion(t *testing.T) {
 				`labels.values[version]: Unsupported value: "version": supported values: "component", "managed-by", "part-of"`,
 			},
 		},
+		"nothing is said to be Helm's": {
+			completion: v1alpha1.Completion{Labels: &v1alpha1.Labels{Values: map[string]string{"managed-by": "Helm"}}},
+			want:       []string{`labels.values[managed-by]: Invalid value: "Helm": must not be Helm, who marks what it manages itself`},
+		},
 		"values of labels are values of labels": {
 			completion: v1alpha1.Completion{Labels: &v1alpha1.Labels{Values: map[string]string{"component": "", "part-of": "the shop"}}},
 			want: []string{

@@ -73,7 +73,7 @@ _evidence(i) := input.workload.artifacts[i].problem if input.workload.artifacts[
 
 else := concat("; ", _misplaced[i]) if _misplaced[i]
 
-else := concat("; ", _replaced[i]) if _replaced[i]
+else := sprintf("%s; if Plainspec did not get to exchange it, apply once more", [concat("; ", _replaced[i])]) if _replaced[i]
 
 else := "no other container writes a volume that its server mounts, and no image volume is mounted there; Plainspec did not get to add it, or something took it out again: apply once more" if {
 	input.workload.artifacts[i].carriers == []

@@ -57,19 +57,19 @@ test_finds_when_nothing_shares_a_volume_with_the_server if {
 }
 
 test_finds_when_another_version_is_there if {
-	_found({}, [_carrier({"value": "geektime/sample:v1", "tag": "v1"})]) == {_finding(`container "artifact" brings another version, geektime/sample:v1`)}
-	_found({}, [_carrier({"value": "sample:v1", "tag": "v1", "before": false})]) == {_finding(`container "artifact" brings another version, sample:v1`)}
-	_found({}, [_carrier({"value": "geektime/sample", "tag": ""})]) == {_finding(`container "artifact" brings another version, geektime/sample`)}
+	_found({}, [_carrier({"value": "geektime/sample:v1", "tag": "v1"})]) == {_finding(`container "artifact" brings another version, geektime/sample:v1; if Plainspec did not get to exchange it, apply once more`)}
+	_found({}, [_carrier({"value": "sample:v1", "tag": "v1", "before": false})]) == {_finding(`container "artifact" brings another version, sample:v1; if Plainspec did not get to exchange it, apply once more`)}
+	_found({}, [_carrier({"value": "geektime/sample", "tag": ""})]) == {_finding(`container "artifact" brings another version, geektime/sample; if Plainspec did not get to exchange it, apply once more`)}
 }
 
 test_finds_when_another_digest_is_there if {
-	_found({"digest": "sha256:a"}, [_carrier({"value": "sample:v2@sha256:b", "digest": "sha256:b"})]) == {_finding(`container "artifact" brings another version, sample:v2@sha256:b`)}
-	_found({"tag": "", "digest": "sha256:a"}, [_carrier({"value": "sample:v2"})]) == {_finding(`container "artifact" brings another version, sample:v2`)}
-	_found({"tag": "", "digest": "sha256:a"}, [_carrier({"value": "sample", "tag": ""})]) == {_finding(`container "artifact" brings another version, sample`)}
+	_found({"digest": "sha256:a"}, [_carrier({"value": "sample:v2@sha256:b", "digest": "sha256:b"})]) == {_finding(`container "artifact" brings another version, sample:v2@sha256:b; if Plainspec did not get to exchange it, apply once more`)}
+	_found({"tag": "", "digest": "sha256:a"}, [_carrier({"value": "sample:v2"})]) == {_finding(`container "artifact" brings another version, sample:v2; if Plainspec did not get to exchange it, apply once more`)}
+	_found({"tag": "", "digest": "sha256:a"}, [_carrier({"value": "sample", "tag": ""})]) == {_finding(`container "artifact" brings another version, sample; if Plainspec did not get to exchange it, apply once more`)}
 }
 
 test_finds_when_an_image_volume_has_another_version if {
-	_found({}, [_carrier({"container": "", "role": "volume", "value": "geektime/sample:v1", "tag": "v1"})]) == {_finding("an image volume brings another version, geektime/sample:v1")}
+	_found({}, [_carrier({"container": "", "role": "volume", "value": "geektime/sample:v1", "tag": "v1"})]) == {_finding("an image volume brings another version, geektime/sample:v1; if Plainspec did not get to exchange it, apply once more")}
 }
 
 test_finds_when_it_comes_too_late if {
