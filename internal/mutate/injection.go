@@ -3,6 +3,7 @@ package mutate
 import (
 	"fmt"
 	"slices"
+	"sync"
 
 	jsonpatch "gomodules.xyz/jsonpatch/v2"
 	corev1 "k8s.io/api/core/v1"
@@ -28,13 +29,20 @@ type mountList struct {
 
 // newInjection tells, by a record, what in a Pod spec was injected from what is the user's. Images
 // are the references by which artifacts are asked for, and were before an update.
-func newInjection(p *pod, elements map[string]string, images []string) *injection {
+func newInjection(planner *inject.Planner, p *pod, elements map[string]string, images []string) *injection {
+	amounts := sync.OnceValue(func() []corev1.ResourceRequirements { return planner.Amounts(&p.spec) })
 	j := &injection{
 		pod: p, elements: elements,
 		inits: list[corev1.Container]{
 			path: p.path + "/initContainers", stored: p.spec.InitContainers, raw: p.raw, hash: inject.HashContainer, front: true,
 			key:     func(c *corev1.Container) string { return initKey(c.Name) },
-			altered: func(c *corev1.Container, hash string) bool { return inject.Altered(c, hash, images) },
+			altered: func(c *corev1.Container, hash string) bool { return inject.Altered(c, hash, images, amounts()) },
+			keeps: func(c *corev1.Container) []string {
+				if inject.Sized(c, amounts()) {
+					return []string{"resources"}
+				}
+				return nil
+			},
 		},
 		volumes: list[corev1.Volume]{
 			path: p.path + "/volumes", stored: p.spec.Volumes, raw: p.raw, hash: inject.HashVolume,

@@ -27,6 +27,9 @@ type list[T any] struct {
 	// altered reports whether an element had a hash before other admission plug-ins changed it; nil
 	// if they change no such elements.
 	altered func(stored *T, hash string) bool
+	// keeps names the members of an element that somebody has set and that stay when the rest is
+	// exchanged; nil if there are none.
+	keeps func(stored *T) []string
 
 	ours   []bool
 	hashes []string // of ours among the stored elements, as they were injected
@@ -197,6 +200,11 @@ func (l *list[T]) become(i, w int) (before, after map[string]any, err error) {
 	both := make(map[string]any, len(before))
 	maps.Copy(both, before)
 	maps.Copy(both, after)
+	if l.keeps != nil {
+		for _, member := range l.keeps(&l.stored[i]) {
+			both[member] = before[member]
+		}
+	}
 	text, err := json.Marshal(both)
 	if err != nil {
 		return nil, nil, fmt.Errorf("encode %s: %w", l.at(i), err)

@@ -192,7 +192,7 @@ func (t *task) plan() (*injection, inject.Parts, []inject.Target, error) {
 	if err != nil {
 		return nil, inject.Parts{}, nil, err
 	}
-	injection := newInjection(pod, t.elements(), t.images)
+	injection := newInjection(t.planner, pod, t.elements(), t.images)
 	if len(t.asked) == 0 {
 		return injection, inject.Parts{}, nil, nil
 	}

@@ -12,6 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"plainspec.dev/plainspec/api/config/v1alpha1"
 )
 
 // HashContainer identifies a container by its content: the first 16 hexadecimal digits of a SHA-256
@@ -40,12 +42,12 @@ func HashVolume(v *corev1.Volume) string {
 func HashMount(m *corev1.VolumeMount) string { return hash(m) }
 
 // Altered reports whether a container had a hash when it was injected, and has another one only
-// because of what other admission plug-ins do: its image comes from a mirror of the registry or is
-// pinned to a digest and always pulled, it got the amounts of a LimitRange where it had none, or
-// variables, which kubectl set env gives to all containers. Images are the references by which artifacts may have
-// been asked for. Such a container is left as it is while the same is wanted: to change it back
-// would undo what a platform does to all images.
-func Altered(c *corev1.Container, hash string, images []string) bool {
+// because of what others do to all containers: its image comes from a mirror of the registry or is
+// pinned to a digest and always pulled, it got other requests and limits (a LimitRange's, or those of
+// kubectl set resources) or variables (kubectl set env). Images are the references by which artifacts
+// may have been asked for, amounts what it may have been injected with. Such a container is left as
+// it is while the same is wanted: to change it back would undo what a platform does to all of them.
+func Altered(c *corev1.Container, hash string, images []string, amounts []corev1.ResourceRequirements) bool {
 	had := func(image string) bool {
 		before := *c
 		// Nothing is injected with these.
@@ -53,10 +55,37 @@ func Altered(c *corev1.Container, hash string, images []string) bool {
 		if HashContainer(&before) == hash {
 			return true
 		}
-		before.Resources = corev1.ResourceRequirements{}
-		return HashContainer(&before) == hash
+		return slices.ContainsFunc(amounts, func(resources corev1.ResourceRequirements) bool {
+			before.Resources = resources
+			return HashContainer(&before) == hash
+		})
 	}
 	return had(c.Image) || slices.ContainsFunc(images, func(image string) bool { return substitutes(c.Image, image) && had(image) })
+}
+
+// Amounts are the requests and limits that a container of a Pod may have been injected with: by one of
+// the profiles, by default, or none.
+func (p *Planner) Amounts(spec *corev1.PodSpec) []corev1.ResourceRequirements {
+	amounts := []corev1.ResourceRequirements{{}, copyResources(spec, &v1alpha1.InitStrategy{})}
+	for i := range p.options.Profiles {
+		if init := &p.options.Profiles[i].Init; init.Resources != nil {
+			amounts = append(amounts, copyResources(spec, init))
+		}
+	}
+	return amounts
+}
+
+// Sized reports whether somebody gave a container requests and limits of his own.
+func Sized(c *corev1.Container, amounts []corev1.ResourceRequirements) bool {
+	return !slices.ContainsFunc(amounts, func(resources corev1.ResourceRequirements) bool {
+		return equality.Semantic.DeepEqual(withDefaults(c.Resources), withDefaults(resources))
+	})
+}
+
+func withDefaults(r corev1.ResourceRequirements) corev1.ResourceRequirements {
+	copied := *r.DeepCopy()
+	defaultResources(&copied)
+	return copied
 }
 
 // substitutes reports whether a reference may stand for another one: a mirror's, or a digest's.

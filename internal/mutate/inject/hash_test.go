@@ -262,7 +262,7 @@ func TestAlteredByOthers(t *testing.T) {
 			}
 			stored := injected.DeepCopy()
 			tc.alter(stored)
-			if got := Altered(stored, hash, tc.asked); got != tc.want {
+			if got := Altered(stored, hash, tc.asked, []corev1.ResourceRequirements{{}}); got != tc.want {
 				t.Errorf("Altered = %t, want %t", got, tc.want)
 			}
 		})
