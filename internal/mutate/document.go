@@ -1,10 +1,8 @@
 package mutate
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -58,47 +56,6 @@ func readDocument(raw []byte, kind *kinds.Kind) (document, bool, error) {
 	return d, d.spec.Kind() == '{', nil
 }
 
-// find returns what stands at a JSON pointer of a document, as it is written; nil if there is nothing.
-func find(value jsontext.Value, path string) (jsontext.Value, error) {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(value))
-	for name := range jsontext.Pointer(path).Tokens() {
-		if found, err := enter(dec, name); err != nil || !found {
-			return nil, err
-		}
-	}
-	found, err := dec.ReadValue()
-	if err != nil {
-		return nil, err
-	}
-	end := dec.InputOffset()
-	return value[end-int64(len(found)) : end], nil // which the decoder does not overwrite
-}
-
-// enter goes into what comes next and stops before the member of a name or the element of an index.
-func enter(dec *jsontext.Decoder, name string) (bool, error) {
-	start, err := dec.ReadToken()
-	if err != nil || start.Kind() != '{' && start.Kind() != '[' {
-		return false, err
-	}
-	for i := 0; dec.PeekKind() != '}' && dec.PeekKind() != ']'; i++ {
-		key := strconv.Itoa(i)
-		if start.Kind() == '{' {
-			token, err := dec.ReadToken()
-			if err != nil {
-				return false, err
-			}
-			key = token.String()
-		}
-		if key == name {
-			return true, nil
-		}
-		if err := dec.SkipValue(); err != nil {
-			return false, err
-		}
-	}
-	return false, nil
-}
-
 // pod is a Pod spec as what it means. What it is made of is also there as it is written, for its
 // stored form has members that the types of this version may lack.
 type pod struct {
@@ -117,7 +74,7 @@ func (d *document) pod() (*pod, error) {
 
 // raw is, as it is written, what is at the JSON pointer of an element of a list.
 func (p *pod) raw(path string) (jsontext.Value, error) {
-	value, err := find(p.document.object, path)
+	value, err := workload.Find(p.document.object, jsontext.Pointer(path).Tokens())
 	if err == nil && value == nil {
 		err = errors.New("there is nothing")
 	}

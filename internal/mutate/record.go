@@ -28,7 +28,7 @@ const mostElements = 3 * inject.ArtifactsAtMost
 type record struct {
 	// Revision is that of the configuration that completed.
 	Revision string `json:"revision"`
-	// Elements are the hashes of what was injected, by its key: see elementKey and its callers.
+	// Elements are the hashes of what was injected, by its key: see initKey, volumeKey and mountKey.
 	Elements map[string]string `json:"elements,omitempty"`
 	// Labels are the labels that were set.
 	Labels map[string]string `json:"labels,omitempty"`

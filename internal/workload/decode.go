@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -249,11 +251,11 @@ func SameTemplate(raw, old []byte, kind kinds.Kind) (bool, error) {
 
 // sameAt compares what stands at a field path in two versions of an object.
 func sameAt(where string, raw, old []byte, kind kinds.Kind, same func(a, b []byte) bool) (bool, error) {
-	value, err := rawAt(where, raw)
+	value, err := Find(raw, strings.SplitSeq(where, "."))
 	if err != nil {
 		return false, fmt.Errorf("decode %s: %w", kind.Name, err)
 	}
-	before, err := rawAt(where, old)
+	before, err := Find(old, strings.SplitSeq(where, "."))
 	if err != nil {
 		return false, fmt.Errorf("decode old %s: %w", kind.Name, err)
 	}
@@ -284,29 +286,40 @@ func requests(raw []byte) (map[string]string, error) {
 	return annotations, err
 }
 
-func rawAt(where string, raw []byte) (jsontext.Value, error) {
-	dec := jsontext.NewDecoder(bytes.NewReader(raw))
-	for name := range strings.SplitSeq(where, ".") {
-		found, err := seek(dec, name)
-		if err != nil || !found {
+// Find returns a value in a JSON document as it is written, by the names of members and the indexes
+// of elements that lead to it; nil if there is nothing. It is a part of the document, not a copy.
+func Find(document jsontext.Value, names iter.Seq[string]) (jsontext.Value, error) {
+	dec := jsontext.NewDecoder(bytes.NewBuffer(document))
+	for name := range names {
+		if found, err := enter(dec, name); err != nil || !found {
 			return nil, err
 		}
 	}
-	return dec.ReadValue()
+	found, err := dec.ReadValue()
+	if err != nil {
+		return nil, err
+	}
+	end := dec.InputOffset()
+	return document[end-int64(len(found)) : end], nil // which the decoder does not overwrite
 }
 
-// seek enters the object that comes next and stops before the value of a member.
-func seek(dec *jsontext.Decoder, name string) (found bool, err error) {
+// enter goes into what comes next and stops before the member of a name or the element of an index.
+func enter(dec *jsontext.Decoder, name string) (found bool, err error) {
 	start, err := dec.ReadToken()
-	if err != nil || start.Kind() != '{' {
+	if err != nil || start.Kind() != '{' && start.Kind() != '[' {
 		return false, err
 	}
-	for dec.PeekKind() != '}' {
-		key, err := dec.ReadToken()
-		if err != nil {
-			return false, err
+	for i := 0; dec.PeekKind() != '}' && dec.PeekKind() != ']'; i++ {
+		if start.Kind() == '{' {
+			key, err := dec.ReadToken()
+			if err != nil {
+				return false, err
+			}
+			found = key.String() == name
+		} else {
+			found = strconv.Itoa(i) == name
 		}
-		if key.String() == name {
+		if found {
 			return true, nil
 		}
 		if err := dec.SkipValue(); err != nil {
