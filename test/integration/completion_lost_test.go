@@ -15,6 +15,8 @@ import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"plainspec.dev/plainspec/test/cluster"
 )
 
 // other is somebody else's mutating webhook. The API server asks it after Plainspec, since it
@@ -104,7 +106,7 @@ func (k kubectl) interferes(o *other) {
 		}},
 	}
 	api := shared.client.AdmissionregistrationV1().MutatingWebhookConfigurations()
-	if err := put(k.t.Context(), api, config); err != nil {
+	if err := cluster.Put(k.t.Context(), api, config); err != nil {
 		k.t.Fatal(err)
 	}
 	// The API server looks at registrations about once a second.

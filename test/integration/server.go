@@ -17,7 +17,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/yaml"
@@ -26,6 +25,7 @@ import (
 	"plainspec.dev/plainspec/certs"
 	"plainspec.dev/plainspec/internal/registration"
 	"plainspec.dev/plainspec/internal/workload"
+	"plainspec.dev/plainspec/test/cluster"
 )
 
 const (
@@ -296,7 +296,7 @@ func (s *server) apply(ctx context.Context) error {
 		for i := range wanted.Webhooks {
 			s.restrict(&wanted.Webhooks[i].NamespaceSelector)
 		}
-		if err := put(ctx, api.ValidatingWebhookConfigurations(), wanted); err != nil {
+		if err := cluster.Put(ctx, api.ValidatingWebhookConfigurations(), wanted); err != nil {
 			return err
 		}
 	}
@@ -306,7 +306,7 @@ func (s *server) apply(ctx context.Context) error {
 		for i := range wanted.Webhooks {
 			s.restrict(&wanted.Webhooks[i].NamespaceSelector)
 		}
-		return put(ctx, api.MutatingWebhookConfigurations(), wanted)
+		return cluster.Put(ctx, api.MutatingWebhookConfigurations(), wanted)
 	}
 	return nil
 }
@@ -319,29 +319,6 @@ func (s *server) restrict(selector **metav1.LabelSelector) {
 	}
 	*selector = (*selector).DeepCopy() // the webhooks share one
 	(*selector).MatchExpressions = append((*selector).MatchExpressions, mine)
-}
-
-// store is where the API server keeps one kind of object.
-type store[T metav1.Object] interface {
-	Get(context.Context, string, metav1.GetOptions) (T, error)
-	Create(context.Context, T, metav1.CreateOptions) (T, error)
-	Update(context.Context, T, metav1.UpdateOptions) (T, error)
-}
-
-// put creates an object, or replaces the one that is there.
-func put[T metav1.Object](ctx context.Context, in store[T], wanted T) error {
-	existing, err := in.Get(ctx, wanted.GetName(), metav1.GetOptions{})
-	switch {
-	case apierrors.IsNotFound(err):
-		_, err = in.Create(ctx, wanted, metav1.CreateOptions{})
-	case err == nil:
-		wanted.SetResourceVersion(existing.GetResourceVersion())
-		_, err = in.Update(ctx, wanted, metav1.UpdateOptions{})
-	}
-	if err != nil {
-		return fmt.Errorf("register: %w", err)
-	}
-	return nil
 }
 
 // until waits for something to be no error.

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
@@ -194,37 +193,13 @@ func (v *server) register(ctx context.Context, config *rest.Config) error {
 		CompletePods:     plainspec.Completion.ConcernsPods(),
 	}
 	api := client.AdmissionregistrationV1()
-	if err := put(ctx, api.ValidatingWebhookConfigurations(), registration.Validating(o)); err != nil {
-		return err
-	}
-	if err := put(ctx, api.MutatingWebhookConfigurations(), registration.Mutating(o)); err != nil {
-		return err
-	}
-	return waitUntilAsked(ctx, config)
-}
-
-// store is where the API server keeps objects of one kind.
-type store[T metav1.Object] interface {
-	Get(ctx context.Context, name string, options metav1.GetOptions) (T, error)
-	Create(ctx context.Context, object T, options metav1.CreateOptions) (T, error)
-	Update(ctx context.Context, object T, options metav1.UpdateOptions) (T, error)
-}
-
-// put creates an object, or replaces it: in a cluster that is continued, address and authority are
-// new.
-func put[T metav1.Object](ctx context.Context, in store[T], wanted T) error {
-	existing, err := in.Get(ctx, wanted.GetName(), metav1.GetOptions{})
-	switch {
-	case apierrors.IsNotFound(err):
-		_, err = in.Create(ctx, wanted, metav1.CreateOptions{})
-	case err == nil:
-		wanted.SetResourceVersion(existing.GetResourceVersion())
-		_, err = in.Update(ctx, wanted, metav1.UpdateOptions{})
-	}
-	if err != nil {
+	if err := cluster.Put(ctx, api.ValidatingWebhookConfigurations(), registration.Validating(o)); err != nil {
 		return fmt.Errorf("register the webhooks: %w", err)
 	}
-	return nil
+	if err := cluster.Put(ctx, api.MutatingWebhookConfigurations(), registration.Mutating(o)); err != nil {
+		return fmt.Errorf("register the webhooks: %w", err)
+	}
+	return waitUntilAsked(ctx, config)
 }
 
 // probeAnnotation is none that Plainspec knows: completion warns about it, and so shows itself.
