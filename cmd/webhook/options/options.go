@@ -44,6 +44,16 @@ type Options struct {
 	DrainPeriod time.Duration
 	// MaxInFlight is how many reviews are handled at once.
 	MaxInFlight int
+	// AuditLog is the file that gets a line of JSON for each record of a rejection: "-" is the standard output, empty none.
+	AuditLog string
+	// RejectionsNamespace is the namespace in which Rejections are kept. Empty: none are.
+	RejectionsNamespace string
+	// WebhookConfiguration is the name of the webhook configurations that ask this server: it is not ready before their
+	// CA bundles sign its certificate. Empty: nothing is compared.
+	WebhookConfiguration string
+	// Kubeconfig is a file that says how to reach the API server. Empty: $KUBECONFIG, or the Pod's service account.
+	// The API server is only asked for what RejectionsNamespace and WebhookConfiguration want.
+	Kubeconfig string
 	// LogFormat is json or text.
 	LogFormat string
 	// LogLevel is info or debug.
@@ -62,6 +72,7 @@ func New() *Options {
 		// A review is computation: more at once than processors gains little, but one whose body arrives slowly must
 		// not hold up the others. The bodies in memory are bounded by it too: 32 of at most 7 MiB.
 		MaxInFlight: 32,
+		AuditLog:    "-",
 		LogFormat:   formatJSON,
 		LogLevel:    levelInfo,
 	}
@@ -77,6 +88,11 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.ProbeBindAddress, "health-probe-bind-address", o.ProbeBindAddress, "`host:port` of the probes, 0 for none")
 	flags.DurationVar(&o.DrainPeriod, "drain-period", o.DrainPeriod, "how long new reviews are answered after a signal to stop")
 	flags.IntVar(&o.MaxInFlight, "max-in-flight", o.MaxInFlight, "how many reviews are handled at once; more wait")
+	flags.StringVar(&o.AuditLog, "audit-log", o.AuditLog, "`file` of the records of rejections, as lines of JSON; - for the standard output, empty for none")
+	flags.StringVar(&o.RejectionsNamespace, "rejections-namespace", o.RejectionsNamespace, "`namespace` in which Rejections are kept, empty for none")
+	flags.StringVar(&o.WebhookConfiguration, "webhook-configuration", o.WebhookConfiguration,
+		"`name` of the webhook configurations whose CA must sign the certificate before the server is ready, empty to compare nothing")
+	flags.StringVar(&o.Kubeconfig, "kubeconfig", o.Kubeconfig, "`file` that says how to reach the API server; without one, $KUBECONFIG or the Pod's service account")
 	flags.StringVar(&o.LogFormat, "log-format", o.LogFormat, "`format` of the log: json or text")
 	flags.StringVar(&o.LogLevel, "log-level", o.LogLevel, "`level` of the log: info or debug")
 }
