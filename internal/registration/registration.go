@@ -3,12 +3,15 @@
 package registration
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"plainspec.dev/plainspec/internal/kinds"
@@ -16,14 +19,22 @@ import (
 )
 
 const (
-	// Name is the name of the ValidatingWebhookConfiguration.
+	// Name is the name of both configurations if Options name none.
 	Name = "plainspec"
 	// RootsWebhook judges what people apply; a request it cannot judge is refused.
 	RootsWebhook = "roots.validate.plainspec.dev"
 	// ChildrenWebhook sees what controllers make of it; it never holds that up.
 	ChildrenWebhook = "children.validate.plainspec.dev"
+	// BreakGlassWebhook sees what people apply who are never refused, so that it is recorded; it never holds that up.
+	BreakGlassWebhook = "break-glass.validate.plainspec.dev"
 	// ValidatePath is the path of the server's validating handler.
 	ValidatePath = "/validate"
+	// PoliciesWebhook checks ConfigMaps of policies before they are stored; without an answer, they are.
+	PoliciesWebhook = "policies.plainspec.dev"
+	// PoliciesPath is the path of the server's handler for policies.
+	PoliciesPath = "/policies"
+	// PoliciesLabel is the label, of any value, that makes a ConfigMap one of policies.
+	PoliciesLabel = workload.AnnotationPrefix + "policies"
 	// RootsCompleteWebhook completes what people apply; without an answer, it is left as it is.
 	RootsCompleteWebhook = "roots.mutate.plainspec.dev"
 	// PodsCompleteWebhook completes the Pods that controllers make; only resources are filled in.
@@ -32,24 +43,39 @@ const (
 	MutatePath = "/mutate"
 
 	// The timeouts are how many seconds the API server waits. A review takes milliseconds; a
-	// controller must not wait for a server that is gone. Completion comes before judgement, and
-	// both of them, and both again for a reinvocation, fit into the ten seconds that people wait.
+	// controller, and somebody in an emergency, must not wait for a server that is gone. Completion
+	// comes before judgement, and both of them, and both again for a reinvocation, fit into the ten
+	// seconds that people wait. Checking policies is compiling them, which takes seconds on a busy
+	// machine.
 	rootsTimeout         = 5
 	childrenTimeout      = 1
+	breakGlassTimeout    = 1
+	policiesTimeout      = 10
 	completeRootsTimeout = 2
 	completePodsTimeout  = 1
 )
 
 // Options say how the API server reaches Plainspec, and what it does not ask about.
 type Options struct {
+	// Name is the name of both configurations; empty means the constant Name.
+	Name string
+	// Labels and Annotations are put on both configurations.
+	Labels, Annotations map[string]string
+	// Namespace is the one that Plainspec runs in: of all that is in it, only its policies are asked
+	// about. Empty for a server outside the cluster that has no policies there.
+	Namespace string
+	// Service is the Service in Namespace by which the API server calls the server, unless URL is set.
+	Service Service
 	// URL is the server's base URL, without a path, for a server outside the cluster.
 	URL string
-	// CABundle is the PEM certificates that sign the server's.
+	// CABundle is the PEM certificates that sign the server's; nil if something else fills them in.
 	CABundle []byte
-	// ExemptNamespaces are never asked about: what the cluster, and Plainspec itself, need to run.
+	// ExemptNamespaces are never asked about: what the cluster needs to run.
 	ExemptNamespaces []string
 	// Controllers are users who make children, besides Kubernetes' own controllers.
 	Controllers []string
+	// BreakGlassGroups are groups of users who are never refused, not even while no server answers.
+	BreakGlassGroups []string
 	// FailOpen lets roots pass, too, when there is no answer. It belongs to a server that only
 	// observes or warns: such a server must refuse nothing, not even by being overloaded or gone.
 	FailOpen bool
@@ -60,21 +86,43 @@ type Options struct {
 	CompletePods bool
 }
 
+// Service names a Service.
+type Service struct {
+	// Name is its name.
+	Name string
+	// Port is its port.
+	Port int32
+}
+
 // Validating returns the validating configuration: one webhook for roots that fails closed (unless
-// FailOpen), and one for children that fails open.
+// FailOpen), and some that fail open: for children, for BreakGlassGroups if there are any, and for
+// policies if Namespace is known.
 func Validating(o Options) *admissionregistrationv1.ValidatingWebhookConfiguration {
 	child := childExpression(append(kinds.Controllers(), o.Controllers...))
 	roots := admissionregistrationv1.Fail
 	if o.FailOpen {
 		roots = admissionregistrationv1.Ignore
 	}
+	notChild := admissionregistrationv1.MatchCondition{Name: "who", Expression: "!(" + child + ")"}
+	webhooks := []admissionregistrationv1.ValidatingWebhook{
+		o.validating(RootsWebhook, roots, rootsTimeout, notChild),
+		o.validating(ChildrenWebhook, admissionregistrationv1.Ignore, childrenTimeout,
+			admissionregistrationv1.MatchCondition{Name: "who", Expression: child}),
+	}
+	if len(o.BreakGlassGroups) > 0 {
+		member := breakGlassExpression(o.BreakGlassGroups)
+		webhooks[0] = o.validating(RootsWebhook, roots, rootsTimeout,
+			notChild, admissionregistrationv1.MatchCondition{Name: "not-break-glass", Expression: "!(" + member + ")"})
+		webhooks = append(webhooks, o.validating(BreakGlassWebhook, admissionregistrationv1.Ignore, breakGlassTimeout,
+			notChild, admissionregistrationv1.MatchCondition{Name: "break-glass", Expression: member}))
+	}
+	if o.Namespace != "" {
+		webhooks = append(webhooks, o.policies())
+	}
 	return &admissionregistrationv1.ValidatingWebhookConfiguration{
 		TypeMeta:   metav1.TypeMeta{APIVersion: admissionregistrationv1.SchemeGroupVersion.String(), Kind: "ValidatingWebhookConfiguration"},
-		ObjectMeta: metav1.ObjectMeta{Name: Name, Labels: map[string]string{"app.kubernetes.io/name": "plainspec"}},
-		Webhooks: []admissionregistrationv1.ValidatingWebhook{
-			o.validating(RootsWebhook, roots, rootsTimeout, "!("+child+")"),
-			o.validating(ChildrenWebhook, admissionregistrationv1.Ignore, childrenTimeout, child),
-		},
+		ObjectMeta: o.metadata(),
+		Webhooks:   webhooks,
 	}
 }
 
@@ -99,12 +147,20 @@ func Mutating(o Options) *admissionregistrationv1.MutatingWebhookConfiguration {
 	}
 	return &admissionregistrationv1.MutatingWebhookConfiguration{
 		TypeMeta:   metav1.TypeMeta{APIVersion: admissionregistrationv1.SchemeGroupVersion.String(), Kind: "MutatingWebhookConfiguration"},
-		ObjectMeta: metav1.ObjectMeta{Name: Name, Labels: map[string]string{"app.kubernetes.io/name": "plainspec"}},
+		ObjectMeta: o.metadata(),
 		Webhooks:   webhooks,
 	}
 }
 
-func (o *Options) validating(name string, failure admissionregistrationv1.FailurePolicyType, timeout int32, who string) admissionregistrationv1.ValidatingWebhook {
+func (o *Options) metadata() metav1.ObjectMeta {
+	labels := map[string]string{"app.kubernetes.io/name": "plainspec"}
+	maps.Copy(labels, o.Labels)
+	return metav1.ObjectMeta{Name: cmp.Or(o.Name, Name), Labels: labels, Annotations: o.Annotations}
+}
+
+func (o *Options) validating(
+	name string, failure admissionregistrationv1.FailurePolicyType, timeout int32, who ...admissionregistrationv1.MatchCondition,
+) admissionregistrationv1.ValidatingWebhook {
 	return admissionregistrationv1.ValidatingWebhook{
 		Name:                    name,
 		ClientConfig:            o.client(ValidatePath),
@@ -114,11 +170,31 @@ func (o *Options) validating(name string, failure admissionregistrationv1.Failur
 		SideEffects:             new(admissionregistrationv1.SideEffectClassNone),
 		TimeoutSeconds:          &timeout,
 		AdmissionReviewVersions: []string{"v1"},
-		NamespaceSelector:       o.namespaces(),
-		MatchConditions: []admissionregistrationv1.MatchCondition{
-			{Name: "who", Expression: who},
-			{Name: "template-changes", Expression: templateChanges},
-		},
+		NamespaceSelector:       o.notExempt(),
+		MatchConditions:         append(slices.Clip(who), admissionregistrationv1.MatchCondition{Name: "template-changes", Expression: templateChanges}),
+	}
+}
+
+// policies is the door for policies: ConfigMaps with a label, in Plainspec's own namespace.
+func (o *Options) policies() admissionregistrationv1.ValidatingWebhook {
+	return admissionregistrationv1.ValidatingWebhook{
+		Name:         PoliciesWebhook,
+		ClientConfig: o.client(PoliciesPath),
+		Rules: []admissionregistrationv1.RuleWithOperations{{
+			Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create, admissionregistrationv1.Update},
+			Rule: admissionregistrationv1.Rule{
+				APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"configmaps"}, Scope: new(admissionregistrationv1.NamespacedScope),
+			},
+		}},
+		FailurePolicy:           new(admissionregistrationv1.Ignore),
+		MatchPolicy:             new(admissionregistrationv1.Equivalent),
+		SideEffects:             new(admissionregistrationv1.SideEffectClassNone),
+		TimeoutSeconds:          new(int32(policiesTimeout)),
+		AdmissionReviewVersions: []string{"v1"},
+		NamespaceSelector:       namespaces(metav1.LabelSelectorOpIn, []string{o.Namespace}),
+		ObjectSelector: &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{
+			Key: PoliciesLabel, Operator: metav1.LabelSelectorOpExists,
+		}}},
 	}
 }
 
@@ -132,7 +208,7 @@ func (o *Options) mutating(name string, timeout int32, rules []admissionregistra
 		SideEffects:             new(admissionregistrationv1.SideEffectClassNone),
 		TimeoutSeconds:          &timeout,
 		AdmissionReviewVersions: []string{"v1"},
-		NamespaceSelector:       o.namespaces(),
+		NamespaceSelector:       o.notExempt(),
 		MatchConditions:         conditions,
 		// Another webhook may add a container after this one has looked.
 		ReinvocationPolicy: new(admissionregistrationv1.IfNeededReinvocationPolicy),
@@ -140,18 +216,31 @@ func (o *Options) mutating(name string, timeout int32, rules []admissionregistra
 }
 
 func (o *Options) client(path string) admissionregistrationv1.WebhookClientConfig {
+	if o.URL == "" {
+		return admissionregistrationv1.WebhookClientConfig{CABundle: o.CABundle, Service: &admissionregistrationv1.ServiceReference{
+			Namespace: o.Namespace, Name: o.Service.Name, Path: &path, Port: &o.Service.Port,
+		}}
+	}
 	url := strings.TrimSuffix(o.URL, "/") + path
 	return admissionregistrationv1.WebhookClientConfig{URL: &url, CABundle: o.CABundle}
 }
 
-// namespaces leaves out the exempt namespaces, by the label that the API server gives each
-// namespace and nobody can change.
-func (o *Options) namespaces() *metav1.LabelSelector {
-	if len(o.ExemptNamespaces) == 0 {
+// notExempt leaves out the exempt namespaces and Plainspec's own, without which it could not start.
+func (o *Options) notExempt() *metav1.LabelSelector {
+	exempt := o.ExemptNamespaces
+	if o.Namespace != "" && !slices.Contains(exempt, o.Namespace) {
+		exempt = append(slices.Clip(exempt), o.Namespace)
+	}
+	if len(exempt) == 0 {
 		return nil
 	}
+	return namespaces(metav1.LabelSelectorOpNotIn, exempt)
+}
+
+// namespaces selects namespaces by the label that the API server gives each and nobody can change.
+func namespaces(operator metav1.LabelSelectorOperator, names []string) *metav1.LabelSelector {
 	return &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{
-		Key: "kubernetes.io/metadata.name", Operator: metav1.LabelSelectorOpNotIn, Values: o.ExemptNamespaces,
+		Key: corev1.LabelMetadataName, Operator: operator, Values: names,
 	}}}
 }
 
@@ -264,14 +353,20 @@ func controlled() string {
 
 // childExpression is true for objects that one of the users made and that a controller owns.
 func childExpression(users []string) string {
-	quoted := make([]string, len(users))
-	for i, user := range users {
-		text, err := json.Marshal(user) // a JSON string is a CEL string
-		if err != nil {
-			panic(fmt.Sprintf("encode %q: %v", user, err)) // strings always encode
-		}
-		quoted[i] = string(text)
-	}
-	return `request.userInfo.username in [` + strings.Join(quoted, ", ") + `] && ` +
+	return `request.userInfo.username in ` + list(users) + ` && ` +
 		`has(object.metadata.ownerReferences) && object.metadata.ownerReferences.exists(o, has(o.controller) && o.controller)`
+}
+
+// breakGlassExpression is true for members of one of the groups.
+func breakGlassExpression(groups []string) string {
+	return `request.userInfo.?groups.orValue([]).exists(g, g in ` + list(groups) + `)`
+}
+
+// list is a list of texts in CEL, which JSON's is, too.
+func list(texts []string) string {
+	list, err := json.Marshal(texts)
+	if err != nil {
+		panic(fmt.Sprintf("encode %q: %v", texts, err)) // texts always encode
+	}
+	return string(list)
 }

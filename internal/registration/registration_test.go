@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
 	"plainspec.dev/plainspec/internal/kinds"
@@ -26,6 +27,16 @@ func TestTheConfigurationsAsAWhole(t *testing.T) {
 	}
 	golden(t, "validating.yaml", registration.Validating(o))
 	golden(t, "mutating.yaml", registration.Mutating(o))
+
+	// In a cluster, with everything that can be configured.
+	o = registration.Options{
+		Name: "ours", Labels: map[string]string{"team": "platform"}, Annotations: map[string]string{"note": "text"},
+		Namespace: "plainspec-system", Service: registration.Service{Name: "webhook", Port: 443},
+		ExemptNamespaces: []string{"kube-system"}, BreakGlassGroups: []string{"platform-emergency", `a"b`}, FailOpen: true,
+		CompleteAll: true, CompletePods: true,
+	}
+	golden(t, "validating_in_cluster.yaml", registration.Validating(o))
+	golden(t, "mutating_in_cluster.yaml", registration.Mutating(o))
 }
 
 func golden(t *testing.T, name string, configuration any) {
@@ -109,6 +120,66 @@ func TestEveryKindIsAskedAbout(t *testing.T) {
 		if diff := cmp.Diff(want, asked); diff != "" {
 			t.Errorf("%s: resources mismatch (-want +got):\n%s", webhook.Name, diff)
 		}
+	}
+}
+
+// selected are the namespaces of a selector, with its operator before them.
+func selected(selector *metav1.LabelSelector) []string {
+	if selector == nil {
+		return nil
+	}
+	var texts []string
+	for _, e := range selector.MatchExpressions {
+		texts = append(append(texts, e.Key, string(e.Operator)), e.Values...)
+	}
+	return texts
+}
+
+func TestOfPlainspecsOwnNamespaceOnlyPoliciesAreAskedAbout(t *testing.T) {
+	t.Parallel()
+	o := registration.Options{
+		Namespace: "own", Service: registration.Service{Name: "webhook", Port: 443}, BreakGlassGroups: []string{"emergency"}, CompletePods: true,
+	}
+	got := make(map[string][]string)
+	for _, webhook := range registration.Validating(o).Webhooks {
+		got[webhook.Name] = selected(webhook.NamespaceSelector)
+	}
+	for _, webhook := range registration.Mutating(o).Webhooks {
+		got[webhook.Name] = selected(webhook.NamespaceSelector)
+	}
+	exempt := []string{"kubernetes.io/metadata.name", "NotIn", "own"}
+	want := map[string][]string{
+		registration.RootsWebhook: exempt, registration.ChildrenWebhook: exempt, registration.BreakGlassWebhook: exempt,
+		registration.RootsCompleteWebhook: exempt, registration.PodsCompleteWebhook: exempt,
+		registration.PoliciesWebhook: {"kubernetes.io/metadata.name", "In", "own"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("namespaces mismatch (-want +got):\n%s", diff)
+	}
+
+	o.ExemptNamespaces = []string{"own", "kube-system"}
+	if diff := cmp.Diff([]string{"kubernetes.io/metadata.name", "NotIn", "own", "kube-system"}, selected(registration.Validating(o).Webhooks[0].NamespaceSelector)); diff != "" {
+		t.Errorf("its own namespace is exempt twice (-want +got):\n%s", diff)
+	}
+}
+
+func TestBreakGlassAsksButNeverHoldsUp(t *testing.T) {
+	t.Parallel()
+	all := registration.Validating(registration.Options{BreakGlassGroups: []string{"emergency"}}).Webhooks
+	if len(all) != 3 || all[2].Name != registration.BreakGlassWebhook {
+		t.Fatalf("webhooks are %v, want a third one for break-glass", all)
+	}
+	glass := all[2]
+	if *glass.FailurePolicy != admissionregistrationv1.Ignore || *glass.TimeoutSeconds != 1 {
+		t.Errorf("failure policy %s after %d s", *glass.FailurePolicy, *glass.TimeoutSeconds)
+	}
+	// Who is asked about there is not asked about where a dead server refuses.
+	member := `request.userInfo.?groups.orValue([]).exists(g, g in ["emergency"])`
+	if got := all[0].MatchConditions[1].Expression; got != "!("+member+")" {
+		t.Errorf("roots are asked about if %s", got)
+	}
+	if got := glass.MatchConditions[1].Expression; got != member {
+		t.Errorf("break-glass is asked about if %s", got)
 	}
 }
 
