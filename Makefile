@@ -13,6 +13,7 @@ OPA := go tool -modfile=tools/cli/go.mod opa
 POLICIES := policies/checks policies/index policies/lib policies/rules policies/params.yaml policies/catalog/*.yaml
 GOTESTSUM := go tool -modfile=tools/cli/go.mod gotestsum --format standard-quiet
 CONTROLLER_GEN := go tool -modfile=tools/cli/go.mod controller-gen
+HELM_DOCS := go tool -modfile=tools/chart/go.mod helm-docs
 GOLANGCI_LINT := go tool -modfile=tools/lint/go.mod golangci-lint
 
 # The timeout is for a slow machine that runs several clusters; no test takes minutes by itself.
@@ -20,7 +21,8 @@ TEST_FLAGS ?= -race -timeout 30m
 BENCH ?= ./internal/... ./test/bench/...
 FUZZTIME ?= 10s
 
-GENERATED := ':(glob)**/zz_generated.*' policies/schema docs/policies.md
+GENERATED := ':(glob)**/zz_generated.*' policies/schema docs/policies.md charts/plainspec/README.md charts/plainspec/files \
+	charts/plainspec/values.schema.json ':(glob)charts/plainspec/templates/*-webhooks.yaml' charts/plainspec/templates/certificates.yaml
 UNCOVERED := [sprintf("%s:%d", [file, lines.start.row]) | some file, report in input.files; some lines in report.not_covered]
 
 help: ## Print the targets
@@ -97,10 +99,12 @@ policy-lint: go ## Check format, types and METADATA of the Rego code
 
 ##@ Write
 
-generate: go ## Write the generated files: deep copies, schema, reference documents
+generate: go ## Write the generated files: deep copies, schemas, parts of the chart, reference documents
 	@echo "generate"
 	@$(CONTROLLER_GEN) object paths=./api/...
+	@$(CONTROLLER_GEN) crd paths=./api/audit/... output:crd:dir=charts/plainspec/files/crds
 	@go run ./tools/generate
+	@$(HELM_DOCS) --chart-search-root charts --log-level warning
 
 fmt: policy-fmt ## Format the Go and Rego code
 	@$(GOLANGCI_LINT) fmt

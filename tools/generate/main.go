@@ -1,5 +1,5 @@
 // Command generate writes the files that are made from code and metadata: the schema of the
-// policies' input and the reference of the rules. It is run from the repository's root by
+// policies' input, the reference of the rules, and parts of the chart. It is run from the repository's root by
 // `make generate`.
 package main
 
@@ -33,7 +33,10 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile("docs/policies.md", []byte(reference(set.Rules())), 0o644)
+	if err := os.WriteFile("docs/policies.md", []byte(reference(set.Rules())), 0o644); err != nil {
+		return err
+	}
+	return chart()
 }
 
 // reference is docs/policies.md.
