@@ -25,6 +25,7 @@ type streams struct {
 	in       io.Reader
 	out, err io.Writer
 	color    bool // out takes colors
+	terminal bool // somebody watches err
 }
 
 // errDenied and errIncomplete end the command with a code and without a further line: what there
@@ -71,6 +72,6 @@ func newRoot(program string, s streams, now time.Time) *cobra.Command {
 	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
 		return fmt.Errorf("%w (see %s --help)", err, command.CommandPath())
 	})
-	root.AddCommand(newCheck(name, s, now), newExplain(name, s, now), newRender(name, s, now), newVersion())
+	root.AddCommand(newCheck(name, s, now), newExplain(name, s, now), newRender(name, s, now), newReport(name, s, now), newVersion())
 	return root
 }

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	_ "k8s.io/client-go/plugin/pkg/client/auth" // whatever a kubeconfig asks for to log in
+	"k8s.io/client-go/rest"
+)
+
+// clusterFlags say which cluster is read, as whom, and where Plainspec lives in it.
+type clusterFlags struct {
+	config *genericclioptions.ConfigFlags
+	// home is Plainspec's own namespace.
+	home string
+}
+
+// newClusterFlags returns kubectl's flags but for --namespace and --user, which filter here, and what
+// makes no difference to the few requests of a report.
+func newClusterFlags() *clusterFlags {
+	config := genericclioptions.NewConfigFlags(true)
+	config.Namespace, config.AuthInfoName = nil, nil
+	config.CacheDir, config.DisableCompression = nil, nil
+	return &clusterFlags{config: config}
+}
+
+func (c *clusterFlags) add(command *cobra.Command) {
+	set := command.PersistentFlags()
+	c.config.AddFlags(set)
+	set.StringVar(&c.home, "plainspec-namespace", "plainspec-system", "namespace that Plainspec is installed in and keeps its records in")
+}
+
+// connect returns how to reach the cluster; no request is made.
+func (c *clusterFlags) connect() (*rest.Config, error) {
+	files, err := c.config.ToRawKubeConfigLoader().RawConfig()
+	if err != nil {
+		return nil, fmt.Errorf("read kubeconfig: %w", err)
+	}
+	config, err := c.config.ToRESTConfig()
+	if err != nil {
+		return nil, fmt.Errorf("read kubeconfig: %w", err)
+	}
+	// Like kubectl, it then takes a server on this machine, which nobody means.
+	if len(files.Clusters) == 0 && *c.config.APIServer == "" && config.Host == "http://localhost:8080" {
+		return nil, errors.New("no cluster to read: name a kubeconfig file with --kubeconfig or KUBECONFIG")
+	}
+	return config, nil
+}
+
+func newReport(name string, s streams, now time.Time) *cobra.Command {
+	c := newClusterFlags()
+	command := &cobra.Command{
+		Use:   "report",
+		Short: "Say what was refused in a cluster",
+		Long: `Say what was refused in a cluster: who tried to apply what, when, how often, and why it was refused.
+
+The records are read from Plainspec's namespace with the rights of whoever asks: the chart's
+ClusterRole plainspec-rejections-viewer, bound there, grants them.`,
+		Args: func(command *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("unknown command %q for %q (see %s --help)", args[0], command.CommandPath(), command.CommandPath())
+			}
+			return nil
+		},
+		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
+	}
+	c.add(command)
+	command.AddCommand(newReportList(name, s, now, c), newReportShow(name, s, now, c), newReportHTML(name, s, now, c))
+	return command
+}

@@ -1,0 +1,202 @@
+package report
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/pager"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	auditv1alpha1 "plainspec.dev/plainspec/api/audit/v1alpha1"
+	"plainspec.dev/plainspec/internal/redact"
+)
+
+// viewerRole is the chart's ClusterRole that lets people read records.
+const viewerRole = "plainspec-rejections-viewer"
+
+// errNotInstalled says that no records can exist.
+var errNotInstalled = errors.New("the cluster does not know them: Plainspec's chart, which brings the custom resource, is not installed there (see --context)")
+
+// Source is where records are read.
+type Source struct {
+	// Client reads with the rights of whoever asks.
+	Client client.Reader
+	// Namespace is Plainspec's own, which holds the records.
+	Namespace string
+	// PageSize is how many records are asked for at once; 500 if zero, which is kubectl's.
+	PageSize int64
+}
+
+// NewClient returns a client for what reports read. It makes no request.
+func NewClient(config *rest.Config) (client.Reader, error) {
+	scheme := runtime.NewScheme()
+	if err := auditv1alpha1.AddToScheme(scheme); err != nil {
+		return nil, fmt.Errorf("register the kind: %w", err)
+	}
+	if err := addReadinessTypes(scheme); err != nil {
+		return nil, fmt.Errorf("register the kinds: %w", err)
+	}
+	// What is read is known, and its paths are: no discovery.
+	mapper := meta.NewDefaultRESTMapper(nil)
+	mapper.Add(auditv1alpha1.GroupVersion.WithKind(auditv1alpha1.KindRejection), meta.RESTScopeNamespace)
+	mapReadinessKinds(mapper)
+	c, err := client.New(config, client.Options{Scheme: scheme, Mapper: mapper})
+	if err != nil {
+		return nil, fmt.Errorf("make a client: %w", err)
+	}
+	return c, nil
+}
+
+// Read returns the records that a filter takes, the latest first, and how many there are in all; where the filter names
+// a namespace, in all of that namespace. Nothing in them can command a terminal.
+func (s Source) Read(ctx context.Context, f Filter) (records []auditv1alpha1.Rejection, all int, err error) {
+	options := []client.ListOption{client.InNamespace(s.Namespace)}
+	if f.Namespace != "" {
+		options = append(options, client.MatchingLabels{auditv1alpha1.NamespaceLabel: f.Namespace})
+	}
+	pages := pager.New(func(ctx context.Context, page metav1.ListOptions) (runtime.Object, error) {
+		var list auditv1alpha1.RejectionList
+		err := s.Client.List(ctx, &list, append(slices.Clone(options), client.Limit(page.Limit), client.Continue(page.Continue))...)
+		return &list, err
+	})
+	if s.PageSize > 0 {
+		pages.PageSize = s.PageSize
+	}
+	err = pages.EachListItem(ctx, metav1.ListOptions{}, func(o runtime.Object) error {
+		record, ok := o.(*auditv1alpha1.Rejection)
+		if !ok {
+			return fmt.Errorf("the server sent a %T", o)
+		}
+		all++
+		if f.matches(record) {
+			clean(reflect.ValueOf(record).Elem())
+			records = append(records, *record)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, 0, s.explain(err)
+	}
+	slices.SortFunc(records, func(a, b auditv1alpha1.Rejection) int {
+		return cmp.Or(b.LastTime.Compare(a.LastTime.Time), strings.Compare(a.Name, b.Name))
+	})
+	return records, all, nil
+}
+
+// Nothing says that a filter takes none of all records, and why that may be.
+func (s Source) Nothing(f Filter, all int) string {
+	asked := ""
+	if terms := f.Terms(); len(terms) > 0 {
+		asked = " (" + strings.Join(terms, ", ") + ")"
+	}
+	switch {
+	case all == 0 && f.Namespace == "":
+		return fmt.Sprintf("no rejections match%s: none is recorded in namespace %q; is Plainspec installed there? see --plainspec-namespace", asked, s.Namespace)
+	case all == 0:
+		return fmt.Sprintf("no rejections match%s: none is recorded of namespace %q", asked, visible(f.Namespace))
+	}
+	others := fmt.Sprintf("%d others are", all)
+	if all == 1 {
+		others = "1 other is"
+	}
+	return fmt.Sprintf("no rejections match%s: %s recorded; see --outcome and --since", asked, others)
+}
+
+// Get returns the record with an id, or the only one whose id begins so.
+func (s Source) Get(ctx context.Context, id string) (*auditv1alpha1.Rejection, error) {
+	id = strings.ToLower(strings.TrimSpace(id))
+	var record auditv1alpha1.Rejection
+	err := s.Client.Get(ctx, client.ObjectKey{Namespace: s.Namespace, Name: id}, &record)
+	switch {
+	case err == nil:
+		clean(reflect.ValueOf(&record).Elem())
+		return &record, nil
+	case !apierrors.IsNotFound(err) && !apierrors.IsInvalid(err):
+		return nil, s.explain(err)
+	}
+	return s.find(ctx, id)
+}
+
+// find looks for an id by its beginning.
+func (s Source) find(ctx context.Context, id string) (*auditv1alpha1.Rejection, error) {
+	records, all, err := s.Read(ctx, Filter{})
+	if err != nil {
+		return nil, err
+	}
+	records = slices.DeleteFunc(records, func(r auditv1alpha1.Rejection) bool { return !strings.HasPrefix(r.Name, id) })
+	switch {
+	case len(records) == 1:
+		return &records[0], nil
+	case len(records) > 1:
+		var ids []string
+		for i := range records[:min(len(records), 5)] {
+			ids = append(ids, records[i].Name)
+		}
+		return nil, fmt.Errorf("%d rejections begin with %q, such as %s: name one of them", len(records), id, strings.Join(ids, ", "))
+	case all == 0:
+		return nil, fmt.Errorf("no rejection %q: none is recorded in namespace %q (is Plainspec installed there? see --plainspec-namespace)", id, s.Namespace)
+	}
+	return nil, fmt.Errorf("no rejection %q among %d in namespace %q: it is recorded seconds after the refusal, a dry run never, and the oldest of a full namespace make room for new ones",
+		id, all, s.Namespace)
+}
+
+// explain says what to do about an answer of the cluster.
+func (s Source) explain(err error) error {
+	var unreachable *url.Error
+	switch {
+	case apierrors.IsForbidden(err):
+		return fmt.Errorf("read rejections: %w\nask whoever runs Plainspec to bind the ClusterRole %s to you in namespace %s", err, viewerRole, s.Namespace)
+	case apierrors.IsUnauthorized(err):
+		return fmt.Errorf("read rejections: the cluster does not accept your credentials (see --kubeconfig and --context): %w", err)
+	case apierrors.IsNotFound(err) || meta.IsNoMatchError(err):
+		return fmt.Errorf("read rejections: %w", errNotInstalled)
+	case apierrors.IsResourceExpired(err):
+		return fmt.Errorf("read rejections: they changed too long while they were read, try again: %w", err)
+	case errors.As(err, &unreachable):
+		return fmt.Errorf("reach the cluster (see --kubeconfig and --context): %w", err)
+	}
+	return fmt.Errorf("read rejections: %w", err)
+}
+
+// visible makes text fit for terminals and pages.
+func visible(s string) string { return redact.Visible(strings.ToValidUTF8(s, "\uFFFD")) }
+
+// clean makes each text of a value visible. What Plainspec wrote is so; but a record is an object that others with rights
+// to Plainspec's namespace may have written.
+func clean(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.String:
+		if v.CanSet() {
+			v.SetString(visible(v.String()))
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			clean(v.Index(i))
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			clean(v.Field(i))
+		}
+	case reflect.Map:
+		if v.Type().Key().Kind() != reflect.String || v.Type().Elem().Kind() != reflect.String {
+			return
+		}
+		for _, key := range v.MapKeys() {
+			text := v.MapIndex(key).String()
+			v.SetMapIndex(key, reflect.Value{})
+			v.SetMapIndex(reflect.ValueOf(visible(key.String())).Convert(v.Type().Key()), reflect.ValueOf(visible(text)).Convert(v.Type().Elem()))
+		}
+	default:
+	}
+}
