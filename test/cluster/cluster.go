@@ -41,6 +41,14 @@ type Options struct {
 	// Nodes is the number of fake nodes; Pods bound to them become Ready. It
 	// needs Controllers, else nothing binds Pods to nodes.
 	Nodes int
+	// ProcessNodes is the number of nodes that run Pods as processes of this
+	// machine ([node.Node]): those that select [node.Label] and tolerate its
+	// taint. With them, the API server reaches Services: webhooks may name one.
+	// They need Controllers, and Linux.
+	ProcessNodes int
+	// Images are the programs that process nodes run: path by image, as Pods
+	// write it.
+	Images map[string]string
 	// Dir holds certificates, kubeconfig files, logs (in Dir/logs) and etcd's
 	// data (in Dir/etcd). It is created if it is missing, and kept by Stop: a
 	// cluster started with it again has the same objects. Empty means a
@@ -69,6 +77,7 @@ type Cluster struct {
 	lifetime context.Context //nolint:containedctx // it is the cluster's life, not a call's
 	end      context.CancelFunc
 	children *errgroup.Group
+	services *services // nil without process nodes
 
 	mu   sync.Mutex // guards logs
 	logs []io.Closer
@@ -79,7 +88,7 @@ type Cluster struct {
 // are ready. The context bounds the start, not the cluster's life, which
 // [Cluster.Stop] ends. If it fails, nothing is left running.
 func Start(ctx context.Context, o Options) (*Cluster, error) {
-	if o.Nodes > 0 && !o.Controllers {
+	if o.Nodes+o.ProcessNodes > 0 && !o.Controllers {
 		return nil, errors.New("start cluster: nodes need controllers")
 	}
 	assets, err := Binaries(ctx, o.Progress)
@@ -97,6 +106,11 @@ func (c *Cluster) start(ctx context.Context) error {
 	if err := c.prepareDir(); err != nil {
 		return err
 	}
+	if c.options.ProcessNodes > 0 {
+		if err := c.prepareServices(ctx); err != nil {
+			return err
+		}
+	}
 	if err := c.startPlane(ctx); err != nil {
 		return err
 	}
@@ -112,6 +126,14 @@ func (c *Cluster) start(ctx context.Context) error {
 	}
 	if c.options.Nodes > 0 {
 		if err := c.startNodes(ctx); err != nil {
+			return err
+		}
+	}
+	if c.options.ProcessNodes > 0 {
+		if err := c.startServices(); err != nil {
+			return err
+		}
+		if err := c.startProcessNodes(ctx); err != nil {
 			return err
 		}
 	}
@@ -244,6 +266,9 @@ func (c *Cluster) configureAPIServer() {
 	if c.options.Controllers {
 		args.Disable("disable-admission-plugins") // by which envtest turns service accounts off
 	}
+	if c.services != nil {
+		args.Set("egress-selector-config-file", c.services.config)
+	}
 	for flag, values := range c.options.APIServerArgs {
 		args.Set(flag, values...)
 	}
@@ -332,7 +357,7 @@ func (c *Cluster) missing(ctx context.Context, client kubernetes.Interface) (str
 			}
 		}
 	}
-	if ready < c.options.Nodes {
+	if ready < c.options.Nodes+c.options.ProcessNodes {
 		return "the nodes", nil
 	}
 	return "", nil
@@ -362,6 +387,9 @@ func (c *Cluster) Stop() error {
 	if c.plane != nil {
 		errs = append(errs, c.plane.Stop())
 		c.plane = nil
+	}
+	if c.services != nil {
+		errs = append(errs, c.services.close())
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -3,11 +3,16 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"path/filepath"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"plainspec.dev/plainspec/test/node"
 )
 
 // startNodes creates the fake nodes and runs kwok, which plays them.
@@ -32,10 +37,45 @@ func (c *Cluster) startNodes(ctx context.Context) error {
 	_, err = c.Run(Program{Name: "kwok", Path: c.assets.Kwok, Args: []string{
 		"--kubeconfig=" + kubeconfig,
 		"--config=" + c.assets.Stages,
-		"--manage-all-nodes=true",
+		"--manage-all-nodes=false",
+		"--manage-nodes-with-label-selector=type=kwok", // the others run processes
 		"--node-lease-duration-seconds=40",
 	}})
 	return err
+}
+
+// startProcessNodes registers and runs the nodes that run Pods as processes.
+func (c *Cluster) startProcessNodes(ctx context.Context) error {
+	kubeconfig, err := c.User("process-nodes", "system:masters") // as for kwok
+	if err != nil {
+		return err
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return fmt.Errorf("read kubeconfig: %w", err)
+	}
+	config.QPS, config.Burst = 100, 200
+	log, err := c.openLog("nodes")
+	if err != nil {
+		return err
+	}
+	for i := range c.options.ProcessNodes {
+		name := fmt.Sprintf("process-node-%d", i+1)
+		n, err := node.New(node.Options{
+			Name: name, Config: config, Images: c.options.Images, Tether: c.assets.Tether,
+			Dir: filepath.Join(c.dir, "pods", name), LogDir: c.options.LogDir,
+			Log: slog.New(slog.NewTextHandler(log, nil)).With("node", name),
+		})
+		if err != nil {
+			return err
+		}
+		if err := n.Register(ctx); err != nil {
+			return err
+		}
+		c.services.add(n)
+		c.children.Go(func() error { return n.Run(c.lifetime) })
+	}
+	return nil
 }
 
 // fakeNode is what a kubelet would register. kwok fills in the capacity.

@@ -100,14 +100,18 @@ func (p *Process) Ended() int {
 
 // Restart asks the program to end; a new run, of what is then at its path,
 // follows a second after that.
-func (p *Process) Restart() error {
+func (p *Process) Restart() error { return p.Signal(syscall.SIGTERM) }
+
+// Signal sends a signal to the program if it runs; SIGSTOP and SIGCONT make it
+// pause and go on.
+func (p *Process) Signal(signal os.Signal) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.current == nil { // it is about to start anyway
 		return nil
 	}
-	if err := p.current.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("end program: %w", err)
+	if err := p.current.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("send %s to program: %w", signal, err)
 	}
 	return nil
 }

@@ -1,0 +1,168 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	cmmetav1 "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+)
+
+const (
+	certManagerController = "cert-manager-controller"
+	certManagerInjector   = "cert-manager-cainjector"
+	// certManagerCRDs is the folder of cert-manager's CustomResourceDefinitions.
+	certManagerCRDs = "crds"
+	// certManagerNamespace is where cert-manager lives in a real cluster.
+	certManagerNamespace = "cert-manager"
+	// certManagerTimeout bounds the wait for its kinds, and for its first answer.
+	certManagerTimeout = time.Minute
+)
+
+// CertManagerAssets are the paths of cert-manager's programs and kinds.
+type CertManagerAssets struct {
+	Controller string
+	CAInjector string
+	// CRDs is a folder of YAML files.
+	CRDs string
+}
+
+// CertManagerBinaries is [Binaries] for cert-manager, which a cluster does
+// without unless it is asked for: building it takes about five minutes, once.
+func CertManagerBinaries(ctx context.Context, progress io.Writer) (CertManagerAssets, error) {
+	if progress == nil {
+		progress = io.Discard
+	}
+	b, err := newBuilder(ctx, progress)
+	if err != nil {
+		return CertManagerAssets{}, err
+	}
+	c, err := certManagerComponent(b.root)
+	if err != nil {
+		return CertManagerAssets{}, err
+	}
+	dir, err := b.ensure(ctx, c)
+	if err != nil {
+		return CertManagerAssets{}, err
+	}
+	return CertManagerAssets{
+		Controller: filepath.Join(dir, certManagerController),
+		CAInjector: filepath.Join(dir, certManagerInjector),
+		CRDs:       filepath.Join(dir, certManagerCRDs),
+	}, nil
+}
+
+func certManagerComponent(root string) (component, error) {
+	const path = "github.com/cert-manager/cert-manager"
+	module := filepath.Join(root, "tools", "certmanager")
+	version, err := requiredVersion(module, path)
+	if err != nil {
+		return component{}, err
+	}
+	return component{
+		name:     "cert-manager " + version,
+		folder:   "cert-manager-" + version,
+		module:   module,
+		sources:  []string{"."},
+		packages: map[string]string{certManagerController: "."},
+		ldflags:  "-s -w",
+		diskGiB:  3,
+		hint:     "once on this machine, about 5 minutes",
+		finish: func(ctx context.Context, module, dir string) error {
+			if err := os.Link(filepath.Join(dir, certManagerController), filepath.Join(dir, certManagerInjector)); err != nil {
+				return fmt.Errorf("name a program: %w", err)
+			}
+			source, err := goCommand(ctx, module, "list", "-m", "-f", "{{.Dir}}", path)
+			if err != nil {
+				return fmt.Errorf("find cert-manager's kinds: %w", err)
+			}
+			return os.CopyFS(filepath.Join(dir, certManagerCRDs), os.DirFS(filepath.Join(source, "deploy", "crds")))
+		},
+	}, nil
+}
+
+// CertManager is cert-manager in a cluster.
+type CertManager struct {
+	// Controller issues certificates.
+	Controller *Process
+	// CAInjector writes authorities into webhook configurations.
+	CAInjector *Process
+}
+
+// RunCertManager builds cert-manager if it is missing, teaches the cluster its
+// kinds, runs its controller and its cainjector, each under its own identity,
+// and returns when an issuer is served.
+func (c *Cluster) RunCertManager(ctx context.Context) (*CertManager, error) {
+	assets, err := CertManagerBinaries(ctx, c.options.Progress)
+	if err != nil {
+		return nil, err
+	}
+	crds := envtest.CRDInstallOptions{Paths: []string{assets.CRDs}, ErrorIfPathMissing: true, MaxTime: certManagerTimeout}
+	if _, err := envtest.InstallCRDs(c.Config(), crds); err != nil {
+		return nil, fmt.Errorf("install cert-manager's kinds: %w", err)
+	}
+	if err := c.CreateNamespace(ctx, certManagerNamespace); err != nil {
+		return nil, err
+	}
+	controller, controllerErr := c.runCertManager(certManagerController, assets.Controller, "cert-manager")
+	injector, injectorErr := c.runCertManager(certManagerInjector, assets.CAInjector, certManagerInjector)
+	if err := errors.Join(controllerErr, injectorErr); err != nil {
+		return nil, err
+	}
+	if err := c.awaitIssuer(ctx); err != nil {
+		return nil, fmt.Errorf("wait for cert-manager: %w (logs are in %s)", err, c.options.LogDir)
+	}
+	return &CertManager{Controller: controller, CAInjector: injector}, nil
+}
+
+// runCertManager runs a program as a service account that may do everything:
+// what cert-manager's chart grants it is not what is looked at here.
+func (c *Cluster) runCertManager(name, path, account string) (*Process, error) {
+	kubeconfig, err := c.User("system:serviceaccount:"+certManagerNamespace+":"+account, "system:masters")
+	if err != nil {
+		return nil, err
+	}
+	return c.Run(Program{Name: name, Path: path, Args: []string{"--kubeconfig=" + kubeconfig}})
+}
+
+// awaitIssuer creates an issuer, waits until the controller calls it ready, and
+// removes it.
+func (c *Cluster) awaitIssuer(ctx context.Context) error {
+	scheme := runtime.NewScheme()
+	if err := certmanagerv1.AddToScheme(scheme); err != nil {
+		return err
+	}
+	api, err := client.New(c.Config(), client.Options{Scheme: scheme})
+	if err != nil {
+		return fmt.Errorf("connect to the cluster: %w", err)
+	}
+	issuer := &certmanagerv1.Issuer{
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "probe-", Namespace: certManagerNamespace},
+		Spec:       certmanagerv1.IssuerSpec{IssuerConfig: certmanagerv1.IssuerConfig{SelfSigned: &certmanagerv1.SelfSignedIssuer{}}},
+	}
+	if err := api.Create(ctx, issuer); err != nil {
+		return fmt.Errorf("create an issuer: %w", err)
+	}
+	err = wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, certManagerTimeout, true, func(ctx context.Context) (bool, error) {
+		if err := api.Get(ctx, client.ObjectKeyFromObject(issuer), issuer); err != nil {
+			return false, err
+		}
+		for _, condition := range issuer.Status.Conditions {
+			if condition.Type == certmanagerv1.IssuerConditionReady && condition.Status == cmmetav1.ConditionTrue {
+				return true, nil
+			}
+		}
+		return false, nil
+	})
+	return errors.Join(err, api.Delete(ctx, issuer))
+}
