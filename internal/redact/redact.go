@@ -1,4 +1,9 @@
 // Package redact takes secrets out of text before it leaves in messages, logs and records.
+//
+// It knows a secret by what stands around it: the name that it is given to (password=…, --token …,
+// "apiKey": …), a header, a URL's user, password and query, the options of well-known programs
+// (mysql -p…, curl -u …), and by forms that only tokens and keys have. A secret that nothing marks,
+// such as the one in "mytool hunter2", cannot be known, and stays.
 package redact
 
 import (
@@ -16,10 +21,63 @@ const (
 	// longestRead is how much of a text is looked at, in bytes: a megabyte would take 0.2 s. It is
 	// more than leaves, so that a secret in what leaves is seen with its end.
 	longestRead = 8 * longest
+	// mask stands for what was taken out, and for what was cut off.
+	mask = "…"
 )
 
-// sensitive matches names of what must not leave.
-const sensitive = `[\w.-]*(?:pass(?:w(?:or)?d|phrase)?|pwd|secret|token|(?:api|access|private)[-_]?key|credential|signature|sig)s?`
+// Text returns s without the secrets that can be known as such, on one line of printable
+// characters. It shortens what is longer than 512 bytes.
+func Text(s string) string {
+	return cut(Visible(clean(begin(s, longestRead))), longest)
+}
+
+// Name returns the name of a user or an object on one line of printable characters, shortened to 512
+// bytes. Nothing is taken out: a record says who.
+func Name(s string) string { return cut(Visible(cut(s, longestRead)), longest) }
+
+// Size is how many bytes a text takes in JSON as Kubernetes writes it, without the quotes.
+func Size(s string) int {
+	size := len(s)
+	for i := range len(s) {
+		switch s[i] {
+		case '"', '\\':
+			size++
+		case '<', '>', '&':
+			size += len(`\u003c`) - 1
+		}
+	}
+	return size
+}
+
+// cut shortens a text to a number of bytes.
+func cut(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	return whole(s, most) + mask
+}
+
+// whole is the beginning of a text up to a number of bytes, without half a character.
+func whole(s string, most int) string {
+	for !utf8.RuneStart(s[most]) && most > 0 {
+		most--
+	}
+	return s[:most]
+}
+
+// begin is the beginning of a text. Of the word that it would cut, only what stands before a mark is
+// left: without its end nobody can tell a URL's password from its host.
+func begin(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	s = whole(s, most)
+	last := strings.LastIndexAny(s, " \t\r\n") + 1
+	if mark := strings.IndexAny(s[last:], "=:@"); mark >= 0 {
+		s = s[:last+mark+1]
+	}
+	return s + mask
+}
 
 var (
 	// userinfo is user and password in a URL. The password may hold an @ or, if it is no port, a slash.
@@ -28,18 +86,26 @@ var (
 	bareUserinfo = regexp.MustCompile(`[^\s/:@"']+:[^\s/@"']+@(?:sha\d+:)?`)
 	// query is a URL's query, which holds signatures and tokens.
 	query = regexp.MustCompile(`(://[^\s?#"]+)\?[^\s"]*`)
-	// assignment is a secret that is given by name, as in password=…, option one as in --token ….
-	assignment = regexp.MustCompile(`(?i)(` + sensitive + `\s*[=:]\s*)(?:"[^"]*"|'[^']*'|[^\s,;&"']+)`)
-	option     = regexp.MustCompile(`(?i)( --?` + sensitive + `\s+)[^\s,;&"'-][^\s,;&"']*`)
+	// bearer is a token behind its scheme.
+	bearer = regexp.MustCompile(`(?i)\b(bearer\s+)[\w.~+/=-]+`)
+	// privateKey is a key as PEM, to its end or to where the text was cut.
+	privateKey = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)`)
+	// shaped are tokens that are known by how they begin: JWT, GitHub, GitLab, Slack, npm, AWS, Vault,
+	// Google, OpenAI, PyPI.
+	shaped = regexp.MustCompile(`\b(?:eyJ[\w-]{8,}\.[\w.-]+|gh[pousr]_\w{16,}|github_pat_\w{16,}|glpat-[\w-]{16,}|xox[abeoprs]-[\w-]{8,}|` +
+		`npm_\w{16,}|(?:AKIA|ASIA)[A-Z0-9]{12,}|hv[sb]\.[\w-]{16,}|AIza[\w-]{30,}|sk-[\w-]{16,}|pypi-[\w-]{16,})`)
+	// shapes are the beginnings of shaped: looking for them takes less time.
+	shapes = []string{"eyJ", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox", "npm_", "AKIA", "ASIA", "hvs.", "hvb.", "AIza", "sk-", "pypi-"}
 )
 
-// Text returns s without credentials in URLs and without values that are given to a name such as
-// password, on one line of printable characters. It shortens what is longer than 512 bytes.
-func Text(s string) string {
-	s = Visible(cut(s, longestRead))
+// clean takes out of a text what its marks show to be secret.
+func clean(s string) string {
+	if strings.Contains(s, "-----BEGIN ") {
+		s = privateKey.ReplaceAllString(s, mask)
+	}
 	if strings.Contains(s, "://") {
-		s = query.ReplaceAllString(s, "$1")
 		s = userinfo.ReplaceAllString(s, "$1")
+		s = query.ReplaceAllString(s, "$1")
 	}
 	if strings.Contains(s, "@") {
 		s = bareUserinfo.ReplaceAllStringFunc(s, func(found string) string {
@@ -50,23 +116,20 @@ func Text(s string) string {
 		})
 	}
 	if strings.ContainsAny(s, "=:") {
-		s = assignment.ReplaceAllString(s, "${1}…")
+		s = assignments(s)
 	}
-	if strings.Contains(s, " -") {
-		s = option.ReplaceAllString(s, "${1}…")
+	if strings.Contains(s, "-") {
+		s = options(s)
 	}
-	return cut(s, longest)
-}
-
-// cut shortens a text to a number of bytes.
-func cut(s string, most int) string {
-	if len(s) <= most {
-		return s
+	if strings.Contains(s, "earer") || strings.Contains(s, "EARER") {
+		s = bearer.ReplaceAllString(s, "${1}"+mask)
 	}
-	for !utf8.RuneStart(s[most]) && most > 0 {
-		most--
+	for _, shape := range shapes {
+		if strings.Contains(s, shape) {
+			return shaped.ReplaceAllString(s, mask)
+		}
 	}
-	return s[:most] + "…"
+	return s
 }
 
 // Visible returns s with what is not printable written as Go writes it, so that a value can neither

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	auditv1alpha1 "plainspec.dev/plainspec/api/audit/v1alpha1"
 	"plainspec.dev/plainspec/internal/policy"
 	"plainspec.dev/plainspec/internal/redact"
 	"plainspec.dev/plainspec/internal/workload"
@@ -24,20 +25,28 @@ type Judgement struct {
 	Rule *policy.Rule
 	// Mode is what it leads to.
 	Mode policy.Mode
+	// Enforced is the mode that it would have under full enforcement, and without break-glass.
+	Enforced policy.Mode
 	// Ratcheted says that it would be denied had it not been there before.
 	Ratcheted bool
 	// Text is its sentence, redacted.
 	Text string
 }
 
-func newJudgement(rule *policy.Rule, finding policy.Finding, mode policy.Mode) (Judgement, error) {
+// Refuses reports whether the finding denies the request, or would under full enforcement.
+func (j *Judgement) Refuses() bool { return j.Enforced == policy.ModeDeny }
+
+// Place is the finding's field as it may be shown: a field path can hold keys that users write.
+func (j *Judgement) Place() string { return redact.Text(j.Field) }
+
+func newJudgement(rule *policy.Rule, finding policy.Finding, enforced policy.Mode) (Judgement, error) {
 	shown := finding
 	shown.Value, shown.Evidence = redact.Text(finding.Value), redact.Text(finding.Evidence)
 	text, err := rule.Message(shown)
 	if err != nil {
 		return Judgement{}, err
 	}
-	return Judgement{Finding: finding, Rule: rule, Mode: mode, Text: redact.Text(text)}, nil
+	return Judgement{Finding: finding, Rule: rule, Enforced: enforced, Text: redact.Text(text)}, nil
 }
 
 // Fingerprint tells whether two findings are one: same rule, container, image repository, volume
@@ -60,11 +69,18 @@ type Decision struct {
 	Judgements []Judgement
 	// Revision is the policy set's.
 	Revision string
+	// Outcome is what became of a request that the rules refuse. Empty if they do not.
+	Outcome auditv1alpha1.Outcome
 	// ID is the rejection's id, the same for each try of the same thing by the same user on the
-	// same day, on every replica. Empty if the request is admitted.
+	// same day (UTC), on every replica. Empty without an outcome.
 	ID string
+	// Root is what was applied, or what its controller makes the object from.
+	Root auditv1alpha1.Root
+	// Manifest is what the rules read of the object, redacted. Empty without an outcome.
+	Manifest auditv1alpha1.Manifest
 
 	object  string // what the object is called in messages
+	bypass  bool   // the user is never denied
 	contact string
 }
 
@@ -81,33 +97,66 @@ func (d *Decision) count(mode policy.Mode) int {
 	return n
 }
 
-// name sets what the object is called.
-func (d *Decision) name(object *workload.Object) {
-	name := d.Request.Name
-	if name == "" {
-		name = object.Name()
+// Refusing are the judgements that deny the request, or would under full enforcement, in their order.
+func (d *Decision) Refusing() []*Judgement {
+	var refusing []*Judgement
+	for i := range d.Judgements {
+		if j := &d.Judgements[i]; j.Refuses() {
+			refusing = append(refusing, j)
+		}
 	}
-	if d.Request.Namespace != "" {
-		name = d.Request.Namespace + "/" + name
-	}
-	d.object = d.Request.Kind + " " + name
+	return refusing
 }
 
-// finish sorts the judgements and, for a denial, derives the id.
-func (d *Decision) finish(now time.Time) {
+// finish decides on the outcome, and for what the rules refuse derives what is recorded of it. It
+// sorts the judgements.
+func (d *Decision) finish(object *workload.Object, facts *workload.Workload, now time.Time) {
+	refusing := d.Refusing()
+	switch {
+	case len(refusing) == 0:
+	case d.bypass:
+		d.Outcome = auditv1alpha1.OutcomeBypassed
+		for _, j := range refusing {
+			j.Mode = policy.ModeAudit
+		}
+	case d.Allowed():
+		d.Outcome = auditv1alpha1.OutcomeObserved
+	default:
+		d.Outcome = auditv1alpha1.OutcomeDenied
+	}
+	if d.Outcome != "" {
+		d.Manifest = facts.Extract(object)
+		d.ID = d.id(refusing, now)
+	}
 	slices.SortStableFunc(d.Judgements, func(a, b Judgement) int { return a.Mode.Compare(b.Mode) })
-	if d.Allowed() {
-		return
-	}
-	hash := sha256.New()
-	for _, part := range []string{d.object, d.Request.Group, d.Request.User, now.UTC().Format(time.DateOnly)} {
-		fmt.Fprintf(hash, "%q ", part)
-	}
-	for i := range d.Judgements {
-		fmt.Fprintf(hash, "%q ", d.Judgements[i].Fingerprint())
-	}
-	d.ID = strings.ToLower(base32.StdEncoding.EncodeToString(hash.Sum(nil))[:10])
 }
+
+// idLength is the length of an id in characters of base32: 50 bits. People read ids to each other;
+// of the 10,000 records that are kept at most, two have one id by chance once in 20 million times.
+const idLength = 10
+
+// id is the hash of who was refused what and when. It is made of nothing but what the record shows:
+// a secret in it could be guessed.
+func (d *Decision) id(refusing []*Judgement, now time.Time) string {
+	hash := sha256.New()
+	fmt.Fprintf(hash, "%q %q %q %q %q %q %q", d.Root.Group, d.Root.Kind, d.Root.Namespace, d.Root.Name, d.Request.User, now.UTC().Format(time.DateOnly), d.Outcome)
+	fmt.Fprintf(hash, " %q %#v", codesOf(refusing), d.Manifest) // which writes maps in the order of their keys
+	return strings.ToLower(base32.StdEncoding.EncodeToString(hash.Sum(nil))[:idLength])
+}
+
+// codesOf are the codes of judgements, sorted, each once.
+func codesOf(judgements []*Judgement) []string {
+	codes := make([]string, 0, len(judgements))
+	for _, j := range judgements {
+		codes = append(codes, j.Code)
+	}
+	slices.Sort(codes)
+	return slices.Compact(codes)
+}
+
+// RefusingCodes are the codes of the judgements that deny the request, or would under full
+// enforcement, sorted, each once.
+func (d *Decision) RefusingCodes() []string { return codesOf(d.Refusing()) }
 
 // Codes are the codes of the findings with a mode, each once.
 func (d *Decision) Codes(mode policy.Mode) []string {
@@ -144,7 +193,7 @@ func (d *Decision) Message() string {
 		if len(denied) == 1 && j.Evidence != "" {
 			detail = redact.Text(j.Evidence)
 		}
-		fmt.Fprintf(&b, "- %s at %s: %s\n  fix: %s\n", j.Code, j.Field, detail, j.Rule.Fix)
+		fmt.Fprintf(&b, "- %s at %s: %s\n  fix: %s\n", j.Code, j.Place(), detail, j.Rule.Fix)
 	}
 	fmt.Fprintf(&b, "rejection %s, policies %s", d.ID, d.Revision)
 	if d.contact != "" {
@@ -153,9 +202,17 @@ func (d *Decision) Message() string {
 	return b.String()
 }
 
-// Warnings are the texts of the findings that only warn, bounded as Warnings does.
+// Warnings are the texts of the findings that only warn, bounded as Warnings does; before them, who
+// breaks the glass is told that it is recorded.
 func (d *Decision) Warnings() []string {
 	var texts []string
+	switch {
+	case d.Outcome != auditv1alpha1.OutcomeBypassed:
+	case d.Request.DryRun:
+		texts = append(texts, "break-glass: would be admitted, and recorded as "+d.ID)
+	default:
+		texts = append(texts, "break-glass: admitted, and recorded as "+d.ID)
+	}
 	for i := range d.Judgements {
 		j := &d.Judgements[i]
 		if j.Mode != policy.ModeWarn {

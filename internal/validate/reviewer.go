@@ -89,6 +89,8 @@ type Options struct {
 	Modes map[string]policy.Mode
 	// Controllers are users who make children of any kind, besides Kubernetes' own controllers.
 	Controllers []string
+	// BreakGlass are groups whose users are never denied, for an emergency.
+	BreakGlass []string
 	// Contact, if not empty, is the last line of each denial.
 	Contact string
 	// Completer completes what manifests leave out; nil completes by an empty configuration.
@@ -158,7 +160,7 @@ func (r *Reviewer) Review(ctx context.Context, req Request, now time.Time) (Deci
 	if d.Skipped = skip; skip != SkipNone {
 		return d, nil
 	}
-	binding := r.Binding(req.User) // until the object says more
+	binding := r.Binding(req.User, req.Groups) // until the object says more
 	undecided := func(err error) (Decision, error) {
 		return Decision{}, &UndecidedError{Binding: binding, Err: err}
 	}
@@ -182,18 +184,21 @@ func (r *Reviewer) Review(ctx context.Context, req Request, now time.Time) (Deci
 	if d.Child {
 		d.Owner = &owner
 	}
-	binding = r.options.Enforcement == Enforce && !d.Child
+	d.bypass = r.options.Enforcement == Enforce && r.breaksGlass(req.Groups)
+	binding = r.options.Enforcement == Enforce && !d.Child && !d.bypass
 	if object.Mirror() && slices.Contains(req.Groups, "system:nodes") {
 		d.Skipped = SkipMirror
 		return d, nil
 	}
-	if d.Judgements, err = r.judge(ctx, &req, object, d.Child); err != nil {
+	facts, judgements, err := r.judge(ctx, &req, object, d.Child)
+	if err != nil {
 		return undecided(err)
 	}
+	d.Judgements = judgements
 	if err := r.ratchet(ctx, &req, kind, &d); err != nil {
 		return undecided(err)
 	}
-	d.finish(now)
+	d.finish(object, facts, now)
 	return d, nil
 }
 
@@ -231,10 +236,16 @@ func inScope(req *Request) (kinds.Kind, Skip) {
 	return kind, SkipNone
 }
 
-// Binding reports whether a finding can deny a request of this user, as far as the user alone
-// tells: not while Plainspec only observes or warns, and not for workload controllers.
-func (r *Reviewer) Binding(user string) bool {
-	return r.options.Enforcement == Enforce && !r.controllers[user]
+// Binding reports whether a finding can deny a request of this user, as far as the user and the
+// user's groups alone tell: not while Plainspec only observes or warns, not for workload
+// controllers, and not for who may break the glass.
+func (r *Reviewer) Binding(user string, groups []string) bool {
+	return r.options.Enforcement == Enforce && !r.controllers[user] && !r.breaksGlass(groups)
+}
+
+// breaksGlass reports whether one of a user's groups is never denied.
+func (r *Reviewer) breaksGlass(groups []string) bool {
+	return slices.ContainsFunc(r.options.BreakGlass, func(group string) bool { return slices.Contains(groups, group) })
 }
 
 // makesChildren reports whether a user is the controller of an owner: an ownerReference alone
@@ -244,12 +255,12 @@ func (r *Reviewer) makesChildren(user string, owner workload.Owner) bool {
 }
 
 // judge turns an object into facts, asks the policies, and gives each finding its mode.
-func (r *Reviewer) judge(ctx context.Context, req *Request, object *workload.Object, child bool) ([]Judgement, error) {
+func (r *Reviewer) judge(ctx context.Context, req *Request, object *workload.Object, child bool) (*workload.Workload, []Judgement, error) {
 	facts := r.reader.Read(object, r.want)
 	if r.want.Artifacts && object.Asks() {
 		destinations, err := r.destinations(req, object)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		facts.AddArtifacts(destinations)
 	}
@@ -258,36 +269,37 @@ func (r *Reviewer) judge(ctx context.Context, req *Request, object *workload.Obj
 	}}
 	if r.object {
 		if err := util.UnmarshalJSON(req.Object, &input.Object); err != nil {
-			return nil, fmt.Errorf("decode object: %w", err)
+			return nil, nil, fmt.Errorf("decode object: %w", err)
 		}
 	}
 	value, err := encode(&input)
 	if err != nil {
-		return nil, fmt.Errorf("encode input: %w", err)
+		return nil, nil, fmt.Errorf("encode input: %w", err)
 	}
 	findings, err := r.options.Set.Evaluate(ctx, value)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	judgements := make([]Judgement, 0, len(findings))
 	for _, finding := range findings {
 		rule := r.options.Set.Rule(finding.Code)
-		mode := r.mode(rule, finding, child)
-		if mode == policy.ModeOff {
+		enforced := r.mode(rule, finding, child)
+		if enforced == policy.ModeOff {
 			continue
 		}
 		finding.Image, finding.Source = facts.Repository(finding.Container), facts.VolumeSource(finding.Volume)
-		judgement, err := newJudgement(rule, finding, mode)
+		judgement, err := newJudgement(rule, finding, enforced)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
+		judgement.Mode = r.options.Enforcement.cap(enforced)
 		judgements = append(judgements, judgement)
 	}
-	return judgements, nil
+	return facts, judgements, nil
 }
 
-// mode is a finding's mode: the rule's, or what the configuration says instead, made milder for
-// weak evidence, for children, and by the level of enforcement.
+// mode is a finding's mode while Plainspec enforces: the rule's, or what the configuration says
+// instead, made milder for weak evidence and for children.
 func (r *Reviewer) mode(rule *policy.Rule, finding policy.Finding, child bool) policy.Mode {
 	mode := rule.ModeOf(finding)
 	if override, ok := r.options.Modes[rule.Code]; ok {
@@ -299,14 +311,14 @@ func (r *Reviewer) mode(rule *policy.Rule, finding policy.Finding, child bool) p
 	if child {
 		mode = policy.Milder(mode, policy.ModeAudit)
 	}
-	return r.options.Enforcement.cap(mode)
+	return mode
 }
 
 // ratchet turns denials on UPDATE into warnings where the stored object would get the same denial:
-// who changes something else is not made to mend it now.
+// who changes something else is not made to mend it now. It does so at each level of enforcement, so
+// that what is observed is what would be denied.
 func (r *Reviewer) ratchet(ctx context.Context, req *Request, kind kinds.Kind, d *Decision) error {
-	denies := slices.ContainsFunc(d.Judgements, func(j Judgement) bool { return j.Mode == policy.ModeDeny })
-	if !denies || req.Operation != Update || len(req.OldObject) == 0 {
+	if len(d.Refusing()) == 0 || req.Operation != Update || len(req.OldObject) == 0 {
 		return nil
 	}
 	old, err := workload.Decode(req.OldObject, kind)
@@ -315,19 +327,19 @@ func (r *Reviewer) ratchet(ctx context.Context, req *Request, kind kinds.Kind, d
 	}
 	before := *req
 	before.Object = req.OldObject
-	judgements, err := r.judge(ctx, &before, old, false)
+	_, judgements, err := r.judge(ctx, &before, old, false)
 	if err != nil {
 		return fmt.Errorf("old object: %w", err)
 	}
 	known := make(map[string]bool, len(judgements))
 	for i := range judgements {
-		if judgements[i].Mode == policy.ModeDeny { // what only warned was never let through as a denial
+		if judgements[i].Refuses() { // what only warned was never let through as a denial
 			known[judgements[i].Fingerprint()] = true
 		}
 	}
 	for i := range d.Judgements {
-		if j := &d.Judgements[i]; j.Mode == policy.ModeDeny && known[j.Fingerprint()] {
-			j.Mode, j.Ratcheted = policy.ModeWarn, true
+		if j := &d.Judgements[i]; j.Refuses() && known[j.Fingerprint()] {
+			j.Enforced, j.Mode, j.Ratcheted = policy.ModeWarn, r.options.Enforcement.cap(policy.ModeWarn), true
 		}
 	}
 	return nil

@@ -15,6 +15,8 @@ import (
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	auditv1alpha1 "plainspec.dev/plainspec/api/audit/v1alpha1"
+	"plainspec.dev/plainspec/internal/audit"
 	"plainspec.dev/plainspec/internal/policy"
 	"plainspec.dev/plainspec/internal/redact"
 	"plainspec.dev/plainspec/internal/validate"
@@ -24,15 +26,22 @@ import (
 type Reviewer interface {
 	// Review judges a request. Its error means that nothing is decided.
 	Review(ctx context.Context, req validate.Request, now time.Time) (validate.Decision, error)
-	// Binding reports whether a finding could deny a request of this user.
-	Binding(user string) bool
+	// Binding reports whether a finding could deny a request of a user in these groups.
+	Binding(user string, groups []string) bool
 }
 
 var _ Reviewer = (*validate.Reviewer)(nil)
 
+// Recorder keeps records of what the rules refuse; *audit.Recorder is one. It must not block.
+type Recorder interface {
+	// Record takes one record.
+	Record(rejection *auditv1alpha1.Rejection)
+}
+
 // Validator is the validating admission.Handler.
 type Validator struct {
 	reviewer Reviewer
+	recorder Recorder
 	metrics  *metrics
 	now      func() time.Time
 }
@@ -41,6 +50,8 @@ type Validator struct {
 type ValidatorOptions struct {
 	// Reviewer judges.
 	Reviewer Reviewer
+	// Recorder keeps what the rules refuse, but for dry runs; nil for none.
+	Recorder Recorder
 	// Registerer takes the metrics of decisions.
 	Registerer prometheus.Registerer
 	// Now is the clock; time.Now if nil.
@@ -56,7 +67,7 @@ func NewValidator(o ValidatorOptions) (*Validator, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Validator{reviewer: o.Reviewer, metrics: metrics, now: o.Now}, nil
+	return &Validator{reviewer: o.Reviewer, recorder: o.Recorder, metrics: metrics, now: o.Now}, nil
 }
 
 // Handle judges one request. What cannot be decided is refused if a finding could have refused
@@ -71,12 +82,29 @@ func (v *Validator) Handle(ctx context.Context, req admission.Request) admission
 		logDebug(ctx, &req, "skipped", "reason", decision.Skipped)
 		return admission.Allowed("")
 	}
+	v.record(ctx, &req, &decision)
 	if !decision.Allowed() {
-		logger(ctx, &req).Info("denied", "id", decision.ID, "codes", decision.Codes(policy.ModeDeny), "revision", decision.Revision, "dryRun", decision.Request.DryRun)
 		return withAnnotations(denied(&decision), &decision)
 	}
 	logDebug(ctx, &req, "admitted", "findings", len(decision.Judgements), "revision", decision.Revision)
 	return withAnnotations(admission.Allowed("").WithWarnings(decision.Warnings()...), &decision)
+}
+
+// record logs and records what the rules refuse. What is only observed is not logged: while nothing
+// is enforced it can be every request, and the records are counted once a minute.
+func (v *Validator) record(ctx context.Context, req *admission.Request, d *validate.Decision) {
+	switch d.Outcome {
+	case "":
+		return
+	case auditv1alpha1.OutcomeObserved:
+		logDebug(ctx, req, "observed", "id", d.ID, "codes", d.RefusingCodes(), "revision", d.Revision)
+	default:
+		logger(ctx, req).Info(strings.ToLower(string(d.Outcome)), "id", d.ID, "codes", d.RefusingCodes(), "revision", d.Revision, "dryRun", d.Request.DryRun)
+	}
+	if v.recorder != nil && !d.Request.DryRun {
+		rejection := audit.NewRejection(d, v.now())
+		v.recorder.Record(&rejection)
+	}
 }
 
 // logger is the context's logger with what says which request is meant.
@@ -123,7 +151,7 @@ func (v *Validator) undecided(ctx context.Context, req *admission.Request, err e
 	if undecided := (*validate.UndecidedError)(nil); errors.As(err, &undecided) {
 		binding, err = undecided.Binding, undecided.Err
 	} else if errors.Is(err, errInternal) {
-		binding = v.reviewer.Binding(req.UserInfo.Username)
+		binding = v.reviewer.Binding(req.UserInfo.Username, req.UserInfo.Groups)
 	}
 	v.metrics.undecided.Inc()
 	err = redacted(err)
@@ -152,7 +180,7 @@ func denied(d *validate.Decision) admission.Response {
 	for i := range d.Judgements {
 		if j := &d.Judgements[i]; j.Mode == policy.ModeDeny && len(response.Result.Details.Causes) < mostCauses {
 			response.Result.Details.Causes = append(response.Result.Details.Causes, metav1.StatusCause{
-				Type: metav1.CauseType(j.Code), Message: j.Text, Field: j.Field,
+				Type: metav1.CauseType(j.Code), Message: j.Text, Field: j.Place(),
 			})
 		}
 	}
@@ -163,7 +191,7 @@ func denied(d *validate.Decision) admission.Response {
 func withAnnotations(response admission.Response, d *validate.Decision) admission.Response {
 	response.AuditAnnotations = map[string]string{"revision": d.Revision}
 	if d.ID != "" {
-		response.AuditAnnotations["id"] = d.ID
+		response.AuditAnnotations["id"], response.AuditAnnotations["outcome"] = d.ID, string(d.Outcome)
 	}
 	for _, mode := range []policy.Mode{policy.ModeDeny, policy.ModeWarn, policy.ModeAudit} {
 		if codes := d.Codes(mode); len(codes) > 0 {

@@ -143,7 +143,7 @@ func TestValidatorAnswers(t *testing.T) {
 						{Type: "test.denied", Message: `container "denied" is of denied`, Field: "spec.containers[0].image"},
 					}},
 				},
-				AuditAnnotations: annotations("id", "<id>", "deny", "test.denied"),
+				AuditAnnotations: annotations("id", "<id>", "outcome", "Denied", "deny", "test.denied"),
 			},
 			wantMetrics: `plainspec_findings_total{mode="deny",rule="test.denied"} 1
 plainspec_reviews_total{reason="",result="denied"} 1`,
@@ -163,7 +163,7 @@ plainspec_reviews_total{reason="",result="denied"} 1`,
 					}},
 				},
 				Warnings:         []string{`test.warned: container "warned" is of warned`},
-				AuditAnnotations: annotations("id", "<id>", "deny", "test.denied", "warn", "test.warned", "audit", "test.audited"),
+				AuditAnnotations: annotations("id", "<id>", "outcome", "Denied", "deny", "test.denied", "warn", "test.warned", "audit", "test.audited"),
 			},
 			wantMetrics: `plainspec_findings_total{mode="audit",rule="test.audited"} 1
 plainspec_findings_total{mode="deny",rule="test.denied"} 2
@@ -371,7 +371,7 @@ func (f failing) Review(context.Context, validate.Request, time.Time) (validate.
 	return validate.Decision{}, &validate.UndecidedError{Binding: true, Err: f.err}
 }
 
-func (failing) Binding(string) bool { return true }
+func (failing) Binding(string, []string) bool { return true }
 
 // TestWhatFailedIsToldWithoutSecrets holds that an error of a built-in, which can quote the object, is
 // redacted like any other text.

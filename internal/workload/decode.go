@@ -183,6 +183,9 @@ func (o *Object) Name() string {
 	return o.raw.Metadata.Name
 }
 
+// GenerateName is what the object's name is generated from, empty if it is not.
+func (o *Object) GenerateName() string { return o.raw.Metadata.GenerateName }
+
 // Owner is the object that controls another.
 type Owner struct{ Group, Kind, Name, UID string }
 

@@ -108,6 +108,7 @@ func (r *Reader) Read(o *Object, want Groups) *Workload {
 	specField := o.kind.Template.SpecPath()
 	w := &Workload{Kind: o.kind.Name, Group: o.kind.Groups[0]}
 	volumes := r.volumes(o, &template.Spec, specField)
+	w.listed = volumes
 	w.volumes = make(map[string]*volumeFacts, len(volumes))
 	for _, v := range volumes {
 		w.volumes[v.name] = v

@@ -111,6 +111,10 @@ func (m *mountOf) useIn(index map[string]bool) bool {
 // claimTemplate is the type of volumes that a StatefulSet's volumeClaimTemplates make.
 const claimTemplate = "volumeClaimTemplate"
 
+// clusterCertificate is the ConfigMap that Kubernetes puts into each namespace, and mounts beside
+// each service account's token.
+const clusterCertificate = "kube-root-ca.crt"
+
 // sources maps each volume source that says its class by its type alone. Of others readVolume asks
 // what they hold; what it does not know is opaque: a source that a later Kubernetes adds, too.
 var sources = map[string]string{
@@ -142,8 +146,10 @@ type sourceFields struct {
 	Options      map[string]string `json:"options"`
 	Attributes   map[string]string `json:"volumeAttributes"`
 	Sources      []struct {
-		ConfigMap jsontext.Value `json:"configMap"`
-		Secret    jsontext.Value `json:"secret"`
+		ConfigMap *struct {
+			Name string `json:"name"`
+		} `json:"configMap"`
+		Secret jsontext.Value `json:"secret"`
 	} `json:"sources"`
 }
 
@@ -182,7 +188,7 @@ func readVolume(v *volume, field string, images *imageParser) volumeFacts {
 	case "projected":
 		facts.class = ClassPlatform
 		for _, s := range fields.Sources {
-			if s.ConfigMap != nil || s.Secret != nil {
+			if s.ConfigMap != nil && s.ConfigMap.Name != clusterCertificate || s.Secret != nil {
 				facts.class = ClassConfig
 			}
 		}

@@ -50,6 +50,7 @@ type Workload struct {
 	containers []containerFacts
 	byName     map[string]*containerFacts // nil until asked for
 	volumes    map[string]*volumeFacts
+	listed     []*volumeFacts // volumes in the order of the manifest
 }
 
 // Images groups image references.
