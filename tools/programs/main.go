@@ -16,6 +16,9 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	_, err := cluster.Binaries(ctx, os.Stdout)
+	if err == nil {
+		_, err = cluster.CertManagerBinaries(ctx, os.Stdout)
+	}
 	stop()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "error: build the programs of the control plane: %v\n", err)
