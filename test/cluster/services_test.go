@@ -36,7 +36,7 @@ spec:
       containers:
         - name: app
           image: example.com/app:1.0
-          args: [--drain=5s]
+          args: ["--listen=:8080", "--drain=5s"]
           ports: [{name: web, containerPort: 8080}]
           readinessProbe: {periodSeconds: 1, httpGet: {path: /ready, port: web}}
           env: [{name: POD, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]

@@ -19,6 +19,9 @@ func main() {
 	if err == nil {
 		_, err = cluster.CertManagerBinaries(ctx, os.Stdout)
 	}
+	if err == nil {
+		_, err = cluster.Helm(ctx, os.Stdout)
+	}
 	stop()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "error: build the programs of the control plane: %v\n", err)
