@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up down build test test-unit test-policy test-integration cover bench fuzz verify verify-generated \
+.PHONY: help up down build image test test-unit test-policy test-integration cover bench fuzz verify verify-generated \
 	lint policy-lint policy-test generate fmt policy-fmt clean go compiler programs
 
 # Pinned in modules of their own, so that no tool decides a version of what the server links.
@@ -42,6 +42,9 @@ build: go ## Build bin/webhook (the server) and bin/plainspec (the CLI)
 	@echo "build bin/webhook bin/plainspec"
 	@mkdir -p bin
 	@go build -trimpath -buildvcs=auto -o bin/ ./cmd/...
+
+image: go ## Build the server's image in bin/image, an OCI layout for amd64 and arm64
+	@go run -C tools/image . --root ../..
 
 ##@ Test
 
