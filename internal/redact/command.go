@@ -3,6 +3,7 @@ package redact
 import (
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -70,6 +71,9 @@ func (c *Command) word(word string) string {
 	is := c.next
 	c.next = plain
 	switch {
+	case is == secret && slices.Contains(schemes, strings.ToLower(word)):
+		c.next = secret // Authorization: Bearer …
+		return word
 	case is == secret || is == perhaps && !ordinary.MatchString(word):
 		return mask
 	case is == account:
@@ -80,6 +84,10 @@ func (c *Command) word(word string) string {
 		if name, _, assigned := strings.Cut(word, "="); assigned && sensitive(name) && isName(name) {
 			return name + "=" + mask // whatever spaces it has
 		}
+	}
+	if name, ends := strings.CutSuffix(word, ":"); ends && sensitive(strings.Trim(name, `"'`)) {
+		c.next = secret // the name of a header, or a member of JSON
+		return clean(word)
 	}
 	if strings.ContainsAny(word, " \t\r\n;|&()<>`\"'") {
 		return c.words(word)
@@ -94,7 +102,7 @@ func (c *Command) simple(word string) string {
 		c.program = base
 	}
 	switch {
-	case assigned && sensitive(name):
+	case assigned && isName(name) && sensitive(name):
 		return name + "=" + mask
 	case strings.HasPrefix(word, "-"):
 		return c.option(word, assigned)

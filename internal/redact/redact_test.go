@@ -1,6 +1,7 @@
 package redact
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -29,6 +30,29 @@ func TestText(t *testing.T) {
 		"a line cannot be forged":                {"a\n- b\r\tc\x1b[31md\u202ee\u2028f", `a\n- b\r\tc\x1b[31md\u202ee\u2028f`},
 		"text that is no UTF-8 becomes readable": {"a\xffb é", "a\uFFFDb é"},
 		"text about passwords stays":             {"the password file is missing", "the password file is missing"},
+		"images named after secrets stay":        {"quay.io/oauth2-proxy:7.4 ghcr.io/external-secrets/external-secrets:0.9 a/token:1", "quay.io/oauth2-proxy:7.4 ghcr.io/external-secrets/external-secrets:0.9 a/token:1"},
+		"what names something about a secret":    {"secretName=web-tls token_file=/a tokenTTL: 1h passwordPolicy: strict PASSWORD_FILE=/b", "secretName=web-tls token_file=/a tokenTTL: 1h passwordPolicy: strict PASSWORD_FILE=/b"},
+		"words with such words in them stay":     {"author: jane, passenger=1, key: a, compassion=b, authority=c, design: d", "author: jane, passenger=1, key: a, compassion=b, authority=c, design: d"},
+		"more names of secrets":                  {"SECRET_KEY_BASE=a PASSWORD2=b apiKeyId=c GH_PAT=d db.creds=e AccountKey=f tokens: g", "SECRET_KEY_BASE=… PASSWORD2=… apiKeyId=… GH_PAT=… db.creds=… AccountKey=… tokens: …"},
+		"JSON":                                   {`{"user":"jane","password":"a b","n":1}`, `{"user":"jane","password":…,"n":1}`},
+		"JSON in JSON":                           {`"{\"password\":\"a b\",\"n\":1}"`, `"{\"password\":…,\"n\":1}"`},
+		"a hash of Ruby":                         {`'password' => 'a b', 'n' => 1`, `'password' => …, 'n' => 1`},
+		"a value with separators":                {"password=a,b;c&d next", "password=… next"},
+		"a value with escaped spaces":            {`password=a\ b next`, `password=… next`},
+		"a value from a command":                 {"password=$(cat a | b c) next", "password=…) next"},
+		"a quoted value that does not end":       {`password="a b`, `password=…`},
+		"a value on the next line":               {"password: |\n  abc\nnext: 1", "password: …\\nnext: 1"},
+		"a header":                               {`-H "Authorization: Digest username=jane, response=abc" next`, `-H "Authorization: …" next`},
+		"cookies":                                {"Cookie: a=b; c=d", "Cookie: …"},
+		"a token by its scheme":                  {"send Bearer abc.def next", "send Bearer … next"},
+		"basic credentials":                      {"auth: Basic amFuZTpzM2NyZXQ= next", "auth: … next"},
+		"tokens by their form":                   {"a eyJhbGciOiJI.eyJzdWIi.sig b ghp_0123456789abcdefghij c glpat-0123456789abcdefghij d", "a … b … c … d"},
+		"a private key":                          {"a -----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY----- b", "a … b"},
+		"a private key without its end":          {"a -----BEGIN PRIVATE KEY-----\nabc", "a …"},
+		"a certificate stays":                    {"-----BEGIN CERTIFICATE----- abc", "-----BEGIN CERTIFICATE----- abc"},
+		"options in a list":                      {`["--password", "a b", "--next"]`, `["--password", …, "--next"]`},
+		"an option before another stays":         {"--password --next", "--password --next"},
+		"a query after a password with a mark":   {"https://jane:a?b@example.com/x?y=z", "https://example.com/x"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -44,6 +68,61 @@ func TestTextIsShortened(t *testing.T) {
 	got := Text(strings.Repeat("é", 5000))
 	if len(got) > longest+len("…") || !utf8.ValidString(got) || !strings.HasSuffix(got, "…") {
 		t.Errorf("got %d bytes, valid: %v, end: %q", len(got), utf8.ValidString(got), got[len(got)-6:])
+	}
+}
+
+// TestOfALongWordOnlyWhatIsSafeIsLeft holds that a password whose end was not read is not shown.
+func TestOfALongWordOnlyWhatIsSafeIsLeft(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("s3cret", 10000)
+	for name, tc := range map[string]struct{ in, want string }{
+		"a password in a URL":        {"fetch https://jane:" + long + "@example.com/a", "fetch https:…"},
+		"user and password":          {"fetch jane:" + long + "@example.com/a", "fetch jane:…"},
+		"a password in quotes":       {`password="` + strings.Repeat("s3cret ", 10000), "password=…"},
+		"a private key":              {"-----BEGIN PRIVATE KEY-----\n" + long, "…"},
+		"what is behind what fits":   {strings.Repeat("a ", 2048) + "password=" + long, strings.Repeat("a ", 256) + "…"},
+		"a name that does not end":   {strings.Repeat("a", 5000) + "password=x", strings.Repeat("a", 512) + "…"},
+		"a mark at the very end":     {strings.Repeat("a", 4096) + "=x", strings.Repeat("a", 512) + "…"},
+		"half a character is no one": {strings.Repeat("a", 4095) + "é", strings.Repeat("a", 512) + "…"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := Text(tc.in); got != tc.want {
+				t.Errorf("Text() = %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestName(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ in, want string }{
+		"a service account":         {"system:serviceaccount:ci:deployer", "system:serviceaccount:ci:deployer"},
+		"a user of another issuer":  {"https://login.example.com#oidc:jane@example.com", "https://login.example.com#oidc:jane@example.com"},
+		"what would forge a line":   {"jane\nadmin", `jane\nadmin`},
+		"what is too long is cut":   {strings.Repeat("j", 600), strings.Repeat("j", 512) + "…"},
+		"what is no UTF-8 is shown": {"j\xff", "j\uFFFD"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := Name(tc.in); got != tc.want {
+				t.Errorf("Name(%q) = %q, want %q", tc.in, got, tc.want)
+			}
+		})
+	}
+}
+
+// TestSize holds that Size is what Kubernetes writes.
+func TestSize(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "plain", `a "b" \ c`, "<a>&é…", strings.Repeat(`<"`, 100)} {
+		written, err := json.Marshal(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := Size(text), len(written)-2; got != want {
+			t.Errorf("Size(%q) = %d, want %d", text, got, want)
+		}
 	}
 }
 
