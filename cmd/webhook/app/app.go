@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"net/http"
 	"os"
 	"runtime/debug"
@@ -19,9 +21,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"plainspec.dev/plainspec/api/config/v1alpha1"
-	"plainspec.dev/plainspec/certs"
 	"plainspec.dev/plainspec/cmd/webhook/options"
 	"plainspec.dev/plainspec/internal/assemble"
+	"plainspec.dev/plainspec/internal/audit"
 	"plainspec.dev/plainspec/internal/registration"
 	"plainspec.dev/plainspec/internal/server"
 	"plainspec.dev/plainspec/internal/validate"
@@ -52,15 +54,15 @@ func NewCommand() *cobra.Command {
 			}
 			log := o.Logger(command.OutOrStdout())
 			ctrllog.SetLogger(log) // For controller-runtime's own packages.
-			return oneLine(run(ctrllog.IntoContext(command.Context(), log), o, metrics.Registry))
+			return oneLine(run(ctrllog.IntoContext(command.Context(), log), o, command.OutOrStdout(), metrics.Registry))
 		},
 	}
 	o.AddFlags(command.Flags())
 	return command
 }
 
-// run serves until ctx ends.
-func run(ctx context.Context, o *options.Options, registry metrics.RegistererGatherer) error {
+// run serves until ctx ends. The output is the standard one.
+func run(ctx context.Context, o *options.Options, output io.Writer, registry metrics.RegistererGatherer) error {
 	log := logr.FromContextOrDiscard(ctx)
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
@@ -73,17 +75,24 @@ func run(ctx context.Context, o *options.Options, registry metrics.RegistererGat
 	if err != nil {
 		return err
 	}
-	handler, overloaded, err := newHandlers(reviewer, registry)
+	recorder, recording, err := newRecorder(ctx, o, output, registry)
 	if err != nil {
 		return err
 	}
-	watcher, err := certs.NewWatcher(certs.Options{Dir: o.CertificateDir, Logger: log, Registerer: registry})
+	handler, overloaded, err := newHandlers(reviewer, recorder, registry)
+	if err != nil {
+		return err
+	}
+	certificates, err := newCertificates(o, log, registry)
 	if err != nil {
 		return err
 	}
 	if err := registerProcessMetrics(registry, reviewer); err != nil {
 		return fmt.Errorf("register process metrics: %w", err)
 	}
+	// The set is loaded before the server listens, and never unloaded.
+	checks := map[string]func() error{"policies": func() error { return nil }}
+	maps.Copy(checks, certificates.checks)
 	s, err := server.New(server.Options{
 		BindAddress:        o.BindAddress,
 		MetricsBindAddress: o.MetricsBindAddress,
@@ -92,11 +101,10 @@ func run(ctx context.Context, o *options.Options, registry metrics.RegistererGat
 		MaxInFlight:        o.MaxInFlight,
 		Handler:            handler,
 		Overloaded:         overloaded,
-		Certificates:       watcher,
-		// The set is loaded before the server listens, and never unloaded.
-		Checks:   map[string]func() error{"policies": func() error { return nil }},
-		Logger:   log,
-		Registry: registry,
+		Certificates:       certificates.watcher,
+		Checks:             checks,
+		Logger:             log,
+		Registry:           registry,
 	})
 	if err != nil {
 		return err
@@ -106,17 +114,20 @@ func run(ctx context.Context, o *options.Options, registry metrics.RegistererGat
 	}
 	log.Info("starting", "version", version(), "enforcement", config.Enforcement, "revision", reviewer.Set().Revision(),
 		"rules", len(reviewer.Set().Rules()), "completion", reviewer.CompletionRevision())
-	return serve(ctx, s, watcher)
+	return serve(ctx, s, append(recording, certificates.runs...))
 }
 
-// serve runs the server and the certificate's watcher; the end of either ends both.
-func serve(ctx context.Context, s *server.Server, watcher *certs.Watcher) error {
+// serve runs the server, and what it needs beside it; the end of any ends all.
+func serve(ctx context.Context, s *server.Server, needed []func(context.Context) error) error {
 	group, ctx := errgroup.WithContext(ctx)
-	// The watcher stops when the drain is over and not when it begins: a drain may outlast a certificate.
-	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
-	group.Go(func() error { return watcher.Run(watching) })
+	// What the server needs ends when the drain is over and not when it begins: a drain may outlast a certificate, and what
+	// is refused during it is recorded.
+	serving, served := context.WithCancel(context.WithoutCancel(ctx))
+	for _, run := range needed {
+		group.Go(func() error { return run(serving) })
+	}
 	group.Go(func() error {
-		defer stopWatching()
+		defer served()
 		return s.Run(ctx)
 	})
 	return group.Wait()
@@ -131,8 +142,8 @@ func loadConfig(path string) (*v1alpha1.Configuration, error) {
 
 // newHandlers returns the handler of all paths that the API server calls, and what answers them when too many reviews
 // are under way.
-func newHandlers(reviewer *validate.Reviewer, registerer prometheus.Registerer) (handler, overloaded http.Handler, err error) {
-	validator, err := webhook.NewValidator(webhook.ValidatorOptions{Reviewer: reviewer, Registerer: registerer})
+func newHandlers(reviewer *validate.Reviewer, recorder *audit.Recorder, registerer prometheus.Registerer) (handler, overloaded http.Handler, err error) {
+	validator, err := webhook.NewValidator(webhook.ValidatorOptions{Reviewer: reviewer, Recorder: recorder, Registerer: registerer})
 	if err != nil {
 		return nil, nil, err
 	}
