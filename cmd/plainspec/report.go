@@ -68,6 +68,6 @@ ClusterRole plainspec-rejections-viewer, bound there, grants them.`,
 		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
 	c.add(command)
-	command.AddCommand(newReportList(name, s, now, c), newReportShow(name, s, now, c), newReportHTML(name, s, now, c))
+	command.AddCommand(newReportList(name, s, now, c), newReportShow(name, s, now, c), newReportHTML(name, s, now, c), newReportReadiness(name, s, now, c))
 	return command
 }
