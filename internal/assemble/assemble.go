@@ -5,6 +5,7 @@ package assemble
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -27,13 +28,15 @@ type Options struct {
 	ConfigFile string
 	// Policies is a folder whose policies lie over the built-in ones; empty for none.
 	Policies string
+	// Overlay is what Policies names, for policies that are in no folder; nil for none.
+	Overlay fs.FS
 }
 
 // Reviewer loads the policies and returns the reviewer that the configuration describes. Its
 // errors say what to mend: a policy's file, line and column, or the configuration's field.
 func Reviewer(ctx context.Context, o Options) (*validate.Reviewer, error) {
 	config := o.Config
-	set, err := load(ctx, config, o.Policies)
+	set, err := load(ctx, config, o.Policies, o.Overlay)
 	if err != nil {
 		return nil, err
 	}
@@ -86,17 +89,17 @@ func checkServers(completion *v1alpha1.Completion, known []string) field.ErrorLi
 	return errs
 }
 
-func load(ctx context.Context, config *v1alpha1.Configuration, overlay string) (*policy.Set, error) {
-	o := policy.Options{Library: policies.FS, Parameters: make(map[string]any, len(config.Parameters))}
-	if overlay != "" {
-		info, err := os.Stat(overlay)
+func load(ctx context.Context, config *v1alpha1.Configuration, folder string, overlay fs.FS) (*policy.Set, error) {
+	o := policy.Options{Library: policies.FS, Overlay: overlay, Parameters: make(map[string]any, len(config.Parameters))}
+	if folder != "" {
+		info, err := os.Stat(folder)
 		if err == nil && !info.IsDir() {
-			err = fmt.Errorf("%s is no folder", overlay)
+			err = fmt.Errorf("%s is no folder", folder)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("open policies: %w", err)
 		}
-		o.Overlay = os.DirFS(overlay)
+		o.Overlay = os.DirFS(folder)
 	}
 	for name, value := range config.Parameters {
 		var decoded any
@@ -108,8 +111,8 @@ func load(ctx context.Context, config *v1alpha1.Configuration, overlay string) (
 		o.Parameters[name] = decoded
 	}
 	set, err := policy.Load(ctx, o)
-	if err != nil && overlay != "" {
-		err = fmt.Errorf("policies with %s: %w", overlay, err)
+	if err != nil && folder != "" {
+		err = fmt.Errorf("policies with %s: %w", folder, err)
 	}
 	return set, err
 }

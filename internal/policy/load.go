@@ -98,7 +98,7 @@ func capabilities() *ast.Capabilities {
 func parse(files overlayFS, sources []string) (map[string]any, map[string]*ast.Module, error) {
 	result, err := loader.NewFileLoader().WithFS(files).WithProcessAnnotation(true).WithCapabilities(capabilities()).All(sources)
 	if problems, ok := errors.AsType[loader.Errors](err); ok {
-		return nil, nil, joined(problems)
+		return nil, nil, located(problems)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -142,19 +142,32 @@ func compile(files overlayFS, modules map[string]*ast.Module) (*ast.Compiler, er
 		WithUseTypeCheckAnnotations(true)
 	compiler.Compile(modules)
 	if compiler.Failed() {
-		return nil, joined(compiler.Errors)
+		return nil, located(compiler.Errors)
 	}
 	return compiler, nil
 }
 
-// joined is a list of problems, one below the other; OPA's own lists begin with their number.
-func joined[E error](problems []E) error {
-	all := make([]error, len(problems))
-	for i, problem := range problems {
-		all[i] = problem
+// located is a list of problems, one below the other, each with file, line and column; OPA's own lists begin with their
+// number, and its problems leave the column out.
+func located[E error](problems []E) error {
+	all := make([]error, 0, len(problems))
+	for _, problem := range problems {
+		err := error(problem)
+		if several, ok := err.(ast.Errors); ok { //nolint:errorlint // a wrapped list has a text of its own
+			all = append(all, located(several))
+			continue
+		}
+		if one, ok := errors.AsType[*ast.Error](err); ok && one.Location != nil && one.Location.File != "" {
+			row := fmt.Sprintf("%s:%d:", one.Location.File, one.Location.Row)
+			err = errors.New(strings.Replace(err.Error(), row, place(one.Location)+":", 1))
+		}
+		all = append(all, err)
 	}
 	return errors.Join(all...)
 }
+
+// place is where something is written: file:line:column.
+func place(l *ast.Location) string { return fmt.Sprintf("%s:%d:%d", l.File, l.Row, l.Col) }
 
 // discover finds the rules of a compiled set and checks what each promises.
 func discover(compiler *ast.Compiler) ([]*Rule, error) {
@@ -194,16 +207,16 @@ func discover(compiler *ast.Compiler) ([]*Rule, error) {
 func newRuleOf(compiler *ast.Compiler, module *ast.Module, name string, metadata map[string]*ast.AnnotationsRef) (*Rule, error) {
 	where := module.Package.Location
 	if strings.Count(name, ".") != 1 || strings.Contains(name, "[") {
-		return nil, fmt.Errorf("%s:%d: package policies.rules.%s: a rule's package is policies.rules.<category>.<rule>, in snake_case", where.File, where.Row, name)
+		return nil, fmt.Errorf("%s: package policies.rules.%s: a rule's package is policies.rules.<category>.<rule>, in snake_case", place(where), name)
 	}
 	ref := module.Package.Path.Append(ast.StringTerm("findings"))
 	defined := compiler.GetRulesExact(ref)
 	if len(defined) == 0 {
-		return nil, fmt.Errorf("%s:%d: package policies.rules.%s does not define findings", where.File, where.Row, name)
+		return nil, fmt.Errorf("%s: package policies.rules.%s does not define findings", place(where), name)
 	}
 	for _, rule := range defined {
 		if rule.Head.RuleKind() != ast.MultiValue {
-			return nil, fmt.Errorf("%s:%d: findings of rule %s must be a set: write findings contains {…} if …", rule.Location.File, rule.Location.Row, name)
+			return nil, fmt.Errorf("%s: findings of rule %s must be a set: write findings contains {…} if …", place(rule.Location), name)
 		}
 	}
 	if err := checkShape(compiler.TypeEnv.GetByRef(ref), defined[0].Location, name); err != nil {
@@ -232,12 +245,12 @@ func checkShape(t types.Type, where *ast.Location, code string) error {
 		for _, property := range shape.StaticProperties() {
 			key := fmt.Sprint(property.Key)
 			if !slices.Contains(findingKeys, key) {
-				return fmt.Errorf("%s:%d: a finding of rule %s has the key %q: allowed are %q", where.File, where.Row, code, key, findingKeys)
+				return fmt.Errorf("%s: a finding of rule %s has the key %q: allowed are %q", place(where), code, key, findingKeys)
 			}
 			keys = append(keys, key)
 		}
 		if shape.DynamicValue() == nil && !slices.Contains(keys, "field") {
-			return fmt.Errorf("%s:%d: a finding of rule %s has no key \"field\"", where.File, where.Row, code)
+			return fmt.Errorf("%s: a finding of rule %s has no key \"field\"", place(where), code)
 		}
 	}
 	return nil
@@ -314,6 +327,11 @@ func (o overlayFS) Open(name string) (fs.File, error) {
 	return o.lower.Open(name)
 }
 
+// IsSource reports whether a file of this name is policies or data: not a test, and no other kind of file.
+func IsSource(name string) bool {
+	return slices.Contains([]string{".rego", ".yaml", ".yml", ".json"}, path.Ext(name)) && !strings.HasSuffix(name, "_test.rego")
+}
+
 // sources lists the policies and data of both layers: no tests, no checks, no schema.
 func (o overlayFS) sources() ([]string, error) {
 	found := make(map[string]bool)
@@ -327,11 +345,7 @@ func (o overlayFS) sources() ([]string, error) {
 				return err
 			case entry.IsDir() && (name == "checks" || name == "schema" || strings.HasPrefix(path.Base(name), ".") && name != "."):
 				return fs.SkipDir
-			case entry.IsDir() || strings.HasSuffix(name, "_test.rego"):
-				return nil
-			}
-			switch path.Ext(name) {
-			case ".rego", ".yaml", ".yml", ".json":
+			case !entry.IsDir() && IsSource(name):
 				found[name] = true
 			}
 			return nil

@@ -37,7 +37,7 @@ func merge(checked *ast.Compiler, modules map[string]*ast.Module, rules []*Rule)
 	all[mergedPackage] = merged
 	compiler := ast.NewCompiler().WithCapabilities(capabilities())
 	if compiler.Compile(all); compiler.Failed() {
-		return nil, fmt.Errorf("merge rules: %w", joined(compiler.Errors))
+		return nil, fmt.Errorf("merge rules: %w", located(compiler.Errors))
 	}
 	return compiler, nil
 }

@@ -136,15 +136,15 @@ func TestOverlay(t *testing.T) {
 func TestLoadRefuses(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ module, want string }{
-		"a syntax error":                         {rule(metadata, "findings contains {{ if true\n"), "rules/test/found/found.rego:14: rego_parse_error"},
-		"a type error":                           {rule(metadata, strings.Replace(finds, "thing.field", "thing.feild", 1)), "rules/test/found/found.rego:14: rego_type_error: undefined ref: thing.feild"},
+		"a syntax error":                         {rule(metadata, "findings contains {{ if true\n"), "rules/test/found/found.rego:14:22: rego_parse_error"},
+		"a type error":                           {rule(metadata, strings.Replace(finds, "thing.field", "thing.feild", 1)), "rules/test/found/found.rego:14:29: rego_type_error: undefined ref: thing.feild"},
 		"an unknown input":                       {rule(metadata, "findings contains {\"field\": \"f\"} if input.thnigs\n"), "undefined ref: input.thnigs"},
 		"the network":                            {rule(metadata, "findings contains {\"field\": \"f\"} if http.send({\"url\": \"x\", \"method\": \"get\"})\n"), "undefined function http.send"},
 		"the clock":                              {rule(metadata, "findings contains {\"field\": \"f\"} if time.now_ns() > 0\n"), "undefined function time.now_ns"},
 		"the machine":                            {rule(metadata, "findings contains {\"field\": \"f\"} if opa.runtime().env.HOME\n"), "undefined function opa.runtime"},
 		"an unused variable":                     {rule(metadata, "findings contains {\"field\": \"f\"} if x := 1\n"), "assigned var x unused"},
 		"no METADATA":                            {rule("", finds), "rule test.found has no METADATA above findings"},
-		"METADATA without a fix":                 {rule(strings.Replace(metadata, "#   fix: mend it\n", "", 1), finds), "found.rego:3: METADATA of rule test.found: custom.fix is missing"},
+		"METADATA without a fix":                 {rule(strings.Replace(metadata, "#   fix: mend it\n", "", 1), finds), "found.rego:3:1: METADATA of rule test.found: custom.fix is missing"},
 		"METADATA with a misspelt key":           {rule(strings.Replace(metadata, "weak_mode", "weakmode", 1), finds), "custom.weakmode is unknown"},
 		"a mode that is none":                    {rule(strings.Replace(metadata, "mode: deny", "mode: block", 1), finds), "custom.mode and custom.weak_mode must be one of"},
 		"a severity that is none":                {rule(strings.Replace(metadata, "severity: high", "severity: huge", 1), finds), "custom.severity must be one of"},

@@ -94,7 +94,7 @@ func newRule(code string, ref *ast.AnnotationsRef) (*Rule, error) {
 		return nil, fmt.Errorf("rule %s has no METADATA above findings", code)
 	}
 	problem := func(format string, args ...any) error {
-		return fmt.Errorf("%s:%d: METADATA of rule %s: %s", a.Location.File, a.Location.Row, code, fmt.Sprintf(format, args...))
+		return fmt.Errorf("%s: METADATA of rule %s: %s", place(a.Location), code, fmt.Sprintf(format, args...))
 	}
 	custom := map[string]string{}
 	for key, value := range a.Custom {
