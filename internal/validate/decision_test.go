@@ -81,31 +81,6 @@ func TestMessageHasNoSecrets(t *testing.T) {
 	}
 }
 
-func TestID(t *testing.T) {
-	t.Parallel()
-	r := reviewer(t, Options{})
-	id := func(req Request, now time.Time) string { d := review(t, r, req, now); return d.ID }
-	first := id(create(podJSON("a")), day)
-	if len(first) != 10 {
-		t.Errorf("id %q, want 10 characters", first)
-	}
-	if again := id(create(podJSON("a")), day.Add(time.Hour)); again != first {
-		t.Errorf("the same try an hour later has id %s, want %s", again, first)
-	}
-	other := create(podJSON("a"))
-	other.User = "john"
-	for name, got := range map[string]string{
-		"another user": id(other, day), "another day": id(create(podJSON("a")), day.AddDate(0, 0, 1)), "another image": id(create(podJSON("b")), day),
-	} {
-		if got == first {
-			t.Errorf("%s has the same id", name)
-		}
-	}
-	if got := id(create(podJSON("a:1")), day); got != "" {
-		t.Errorf("an admitted request has the id %q", got)
-	}
-}
-
 func TestWarnings(t *testing.T) {
 	t.Parallel()
 	d := review(t, reviewer(t, Options{Enforcement: Warn}), create(podJSON("a")), day)
