@@ -91,8 +91,8 @@ func TestALogIsAppendedTo(t *testing.T) {
 	if diff := cmp.Diff([]string{"a", "b"}, lines(t, read(t, path))); diff != "" {
 		t.Errorf("records (-want +got):\n%s", diff)
 	}
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm()&0o007 != 0 {
-		t.Errorf("everybody may read the log: %v, %v", info.Mode(), err)
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("others may read the log: %v, %v", info, err)
 	}
 }
 

@@ -21,9 +21,18 @@ type queue struct {
 	mu       sync.Mutex
 	entries  map[string]*entry // by name
 	tenants  map[string]*tenant
+	byCount  ranking   // of tenants
+	byBytes  ranking   // of tenants
 	rotation []*tenant // those with something ready, in the order in which they are served
 	waiting  int       // entries with a record
 	bytes    int       // of their records
+}
+
+// reset makes the queue empty.
+func (q *queue) reset() {
+	q.entries, q.tenants, q.rotation, q.waiting, q.bytes = map[string]*entry{}, map[string]*tenant{}, nil, 0, 0
+	q.byCount = ranking{size: func(t *tenant) int { return t.entries }, place: func(t *tenant) *int { return &t.placeByCount }}
+	q.byBytes = ranking{size: func(t *tenant) int { return t.bytes }, place: func(t *tenant) *int { return &t.placeByBytes }}
 }
 
 // tenant is a namespace with entries. Each of its entries is ready, or resting, or just being written.
@@ -34,6 +43,8 @@ type tenant struct {
 	entries   int
 	bytes     int
 	rotates   bool // is in the rotation
+
+	placeByCount, placeByBytes int
 }
 
 // entry is what is known of one name: what has yet to be written, or only that it was written lately.
@@ -59,10 +70,9 @@ func (q *queue) add(record *auditv1alpha1.Rejection) {
 		e.tenant.enqueue(e, q)
 	}
 	if e.record == nil {
-		e.record, e.bytes = record, weight(record)
-		e.tenant.bytes += e.bytes
-		q.bytes += e.bytes
+		e.record = record
 		q.waiting++
+		q.weigh(e, weight(record))
 	}
 	e.merge(record.Count, record.FirstTime, record.LastTime)
 	q.shrink(e.tenant)
@@ -74,10 +84,13 @@ func (q *queue) insert(record *auditv1alpha1.Rejection) *entry {
 	if t == nil {
 		t = &tenant{namespace: record.Root.Namespace}
 		q.tenants[t.namespace] = t
+		q.byCount.add(t)
+		q.byBytes.add(t)
 	}
 	e := &entry{tenant: t, name: record.Name}
 	q.entries[e.name] = e
 	t.entries++
+	q.byCount.update(t)
 	return e
 }
 
@@ -105,20 +118,10 @@ func (e *entry) merge(count int64, first, last metav1.Time) {
 func (q *queue) shrink(added *tenant) {
 	for added.entries > q.perNamespace && q.evict(added, dropNamespace) {
 	}
-	for len(q.entries) > q.total && q.evict(q.largest(added, func(t *tenant) int { return t.entries }), dropTotal) {
+	for len(q.entries) > q.total && q.evict(q.byCount.largest(added), dropTotal) {
 	}
-	for q.bytes > q.maxBytes && q.evict(q.largest(added, func(t *tenant) int { return t.bytes }), dropBytes) {
+	for q.bytes > q.maxBytes && q.evict(q.byBytes.largest(added), dropBytes) {
 	}
-}
-
-// largest looks at all namespaces, which is seldom needed: before the default bounds are reached, 100 are full.
-func (q *queue) largest(largest *tenant, size func(*tenant) int) *tenant {
-	for _, t := range q.tenants {
-		if size(t) > size(largest) {
-			largest = t
-		}
-	}
-	return largest
 }
 
 // evict takes out the entry of a namespace that is missed least: for want of entries one that waits for nothing, the oldest
@@ -149,17 +152,28 @@ func (q *queue) evict(t *tenant, reason string) bool {
 
 // settle says that nothing of an entry is to be written any more.
 func (q *queue) settle(e *entry) {
+	e.record, e.count = nil, 0
 	q.waiting--
-	q.bytes -= e.bytes
-	e.tenant.bytes -= e.bytes
-	e.record, e.bytes, e.count = nil, 0, 0
+	q.weigh(e, 0)
+}
+
+// weigh says how much memory the record of an entry takes.
+func (q *queue) weigh(e *entry, bytes int) {
+	q.bytes += bytes - e.bytes
+	e.tenant.bytes += bytes - e.bytes
+	e.bytes = bytes
+	q.byBytes.update(e.tenant)
 }
 
 // forget removes an entry that is in no list of its namespace any more.
 func (q *queue) forget(e *entry) {
 	delete(q.entries, e.name)
-	if e.tenant.entries--; e.tenant.entries == 0 {
+	e.tenant.entries--
+	q.byCount.update(e.tenant)
+	if e.tenant.entries == 0 {
 		delete(q.tenants, e.tenant.namespace)
+		q.byCount.remove(e.tenant)
+		q.byBytes.remove(e.tenant)
 	}
 }
 
@@ -232,7 +246,7 @@ func (q *queue) abandon() (tries int64) {
 	for _, e := range q.entries {
 		tries += e.count
 	}
-	q.entries, q.tenants, q.rotation, q.waiting, q.bytes = map[string]*entry{}, map[string]*tenant{}, nil, 0, 0
+	q.reset()
 	q.dropped(dropShutdown, tries)
 	return tries
 }

@@ -329,7 +329,9 @@ func TestWhatIsNotKeptIsDeleted(t *testing.T) {
 				ended := make(chan error)
 				defer func() {
 					cancel()
-					<-ended
+					if err := <-ended; err != nil {
+						t.Error(err)
+					}
 				}()
 				startRun(ctx, r, ended)
 				each(tc.written, func(record *auditv1alpha1.Rejection) error { return r.Write(t.Context(), record) })

@@ -30,8 +30,8 @@ type writer struct {
 func newWriter(sink Sink, o *Options, m *metrics) (w *writer, err error) {
 	q := &queue{
 		perNamespace: o.PerNamespace, total: o.Total, maxBytes: o.Bytes, interval: o.Interval,
-		entries: map[string]*entry{}, tenants: map[string]*tenant{},
 	}
+	q.reset()
 	w = &writer{sink: sink, queue: q, log: o.Logger.WithValues("sink", sink.Name()), shutdown: o.Shutdown}
 	if w.metrics, err = m.of(sink.Name(), q.pending); err != nil {
 		return nil, err
