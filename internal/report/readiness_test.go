@@ -116,7 +116,7 @@ func assess(t *testing.T, cluster []byte, forbidden, absent []string, options []
 	return report.AssessReadiness(t.Context(), o)
 }
 
-func fakeCluster(t *testing.T, cluster []byte, forbidden, absent []string) client.Client {
+func fakeCluster(t testing.TB, cluster []byte, forbidden, absent []string) client.Client {
 	t.Helper()
 	scheme := runtime.NewScheme()
 	if err := errors.Join(corev1.AddToScheme(scheme), admissionregistrationv1.AddToScheme(scheme), auditv1alpha1.AddToScheme(scheme)); err != nil {
