@@ -5,7 +5,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help up down build image test test-unit test-policy test-integration cover bench fuzz verify verify-generated \
-	lint policy-lint policy-test generate fmt policy-fmt clean go compiler programs
+	lint policy-lint policy-test chart-lint chart-test test-chart generate fmt policy-fmt clean go compiler programs
 
 # Pinned in modules of their own, so that no tool decides a version of what the server links.
 OPA := go tool -modfile=tools/cli/go.mod opa
@@ -13,6 +13,7 @@ OPA := go tool -modfile=tools/cli/go.mod opa
 POLICIES := policies/checks policies/index policies/lib policies/rules policies/params.yaml policies/catalog/*.yaml
 GOTESTSUM := go tool -modfile=tools/cli/go.mod gotestsum --format standard-quiet
 CONTROLLER_GEN := go tool -modfile=tools/cli/go.mod controller-gen
+HELM_UNITTEST := go tool -modfile=tools/chart/go.mod helm-unittest
 HELM_DOCS := go tool -modfile=tools/chart/go.mod helm-docs
 GOLANGCI_LINT := go tool -modfile=tools/lint/go.mod golangci-lint
 
@@ -30,9 +31,9 @@ help: ## Print the targets
 
 ##@ Try it
 
-up: go ## Start a real control plane with Plainspec in front of it, and apply examples/
+up: go ## Start a real control plane with Plainspec in front of it, and apply examples/ (CHART=1: installed by its chart)
 	@go build -o bin/local ./tools/local
-	@bin/local up
+	@bin/local up $(if $(CHART),--chart)
 
 down: go ## Stop what `make up` started
 	@go build -o bin/local ./tools/local
@@ -51,7 +52,7 @@ image: go ## Build the server's image in bin/image, an OCI layout for amd64 and 
 # The race detector needs cgo, which an environment may have switched off.
 test test-unit test-integration: export CGO_ENABLED := 1
 
-test: compiler test-policy programs ## Run all tests: Rego with coverage, Go with -race, real kube-apiserver
+test: compiler test-policy test-chart programs ## Run all tests: Rego with coverage, the chart, Go with -race, real kube-apiserver
 	$(GOTESTSUM) -- $(TEST_FLAGS) ./...
 
 test-unit: compiler ## Run the Go tests that need no cluster
@@ -64,6 +65,9 @@ test-policy policy-test: go ## Run the Rego tests; every line must be covered
 
 test-integration: compiler programs ## Run the tests against the real kube-apiserver and controllers
 	$(GOTESTSUM) -- $(TEST_FLAGS) ./test/...
+
+test-chart chart-test: go ## Run the tests of the chart's templates
+	@$(HELM_UNITTEST) --strict charts/plainspec
 
 cover: go ## Print the Go coverage by function (profile in bin/cover.out)
 	@mkdir -p bin
@@ -81,7 +85,7 @@ fuzz: go ## Run each fuzz test for a moment (FUZZTIME=10s)
 
 ##@ Check
 
-verify: verify-generated lint policy-lint ## Check what CI checks besides the tests
+verify: verify-generated lint policy-lint chart-lint ## Check what CI checks besides the tests
 
 verify-generated: generate ## Check that the generated files are committed as generated
 	@git --no-pager diff --exit-code -- $(GENERATED) || { echo "generated files changed: commit what make generate wrote" >&2; exit 1; }
@@ -99,6 +103,12 @@ policy-lint: go ## Check format, types and METADATA of the Rego code
 	@$(OPA) check --strict policies/checks
 	@$(OPA) inspect --annotations --format json policies | $(OPA) eval --stdin-input --data policies/checks \
 		--format raw --fail data.policies.checks.annotations.verdict
+
+chart-lint: go ## Lint the chart with Helm 4 and Helm 3
+	@echo "lint the chart"
+	@for helm in helm4 helm3; do for values in charts/plainspec/ci/*.yaml; do \
+		go tool -modfile=tools/$$helm/go.mod helm lint charts/plainspec --strict --quiet --kube-version 1.30 --values $$values; \
+	done; done
 
 ##@ Write
 

@@ -1,0 +1,169 @@
+// Package chartrender holds the chart to the code that it installs: what both Helms render is what the server's packages
+// say.
+package chartrender
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/yaml"
+)
+
+const (
+	root  = "../.."
+	chart = root + "/charts/plainspec"
+	// The release that is rendered.
+	release, namespace = "plainspec", "plainspec-system"
+	// kubeVersion is that of the cluster for which the chart is rendered; without one, Helm takes its own.
+	kubeVersion = "1.36.0"
+)
+
+// A helm is one of the two programs that install the chart, by the name of its module in tools/.
+type helm string
+
+const (
+	helm4 helm = "helm4"
+	helm3 helm = "helm3"
+)
+
+// program returns the path of the Helm that the go command keeps in its build cache, built once.
+func (h helm) program() (string, error) { return programs[h]() }
+
+var programs = map[helm]func() (string, error){
+	helm4: sync.OnceValues(func() (string, error) { return build(helm4) }),
+	helm3: sync.OnceValues(func() (string, error) { return build(helm3) }),
+}
+
+func build(h helm) (string, error) {
+	// Other tests than the first also wait for it: no test's context must end it.
+	cmd := exec.CommandContext(context.Background(), "go", "tool", "-n", "-modfile="+filepath.Join("tools", string(h), "go.mod"), "helm") //nolint:forbidigo // see above
+	cmd.Dir = root
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("build %s: %w\n%s", h, err, stderr.String())
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// run runs Helm and returns what it prints, and as an error what it says if it fails.
+func (h helm) run(ctx context.Context, args ...string) (string, error) {
+	program, err := h.program()
+	if err != nil {
+		return "", err
+	}
+	home := filepath.Join(os.TempDir(), "plainspec-no-helm-settings")
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Env = append(os.Environ(), "HELM_CONFIG_HOME="+home, "HELM_CACHE_HOME="+home, "HELM_DATA_HOME="+home, "KUBECONFIG="+os.DevNull)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("%s %s: %w\n%s", h, args[0], err, stderr.String())
+	}
+	return stdout.String(), nil
+}
+
+// values are values of the chart.
+type values map[string]any
+
+// minimal are the values that must be given, with others.
+func minimal(others values) values {
+	all := values{"exemptNamespaces": []any{"kube-system", "cert-manager"}}
+	maps.Copy(all, others)
+	return all
+}
+
+// template returns what Helm renders.
+func (h helm) template(t *testing.T, v values) (string, error) {
+	t.Helper()
+	text, err := yaml.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "values.yaml")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return h.run(t.Context(), "template", release, chart, "--namespace", namespace, "--kube-version", kubeVersion, "--values", file)
+}
+
+// objects are what a chart renders to, by kind and name.
+type objects map[string]*unstructured.Unstructured
+
+// render returns the objects that Helm renders.
+func (h helm) render(t *testing.T, v values) objects {
+	t.Helper()
+	text, err := h.template(t, v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := make(objects)
+	decoder := utilyaml.NewYAMLReader(bufio.NewReader(strings.NewReader(text)))
+	for {
+		document, err := decoder.Read()
+		if errors.Is(err, io.EOF) {
+			return found
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		object := &unstructured.Unstructured{}
+		// A key that is written twice is a mistake that Helm lets pass.
+		if err := yaml.UnmarshalStrict(document, &object.Object); err != nil {
+			t.Fatalf("%v in\n%s", err, document)
+		}
+		if len(object.Object) == 0 {
+			continue
+		}
+		key := object.GetKind() + " " + object.GetName()
+		if found[key] != nil {
+			t.Fatalf("%s is rendered twice", key)
+		}
+		found[key] = object
+	}
+}
+
+// of returns the objects of a kind, in the order of their names.
+func (o objects) of(kind string) []*unstructured.Unstructured {
+	var found []*unstructured.Unstructured
+	for _, object := range o {
+		if object.GetKind() == kind {
+			found = append(found, object)
+		}
+	}
+	slices.SortFunc(found, func(a, b *unstructured.Unstructured) int { return strings.Compare(a.GetName(), b.GetName()) })
+	return found
+}
+
+// read reads the object of a kind and a name as a type.
+func read[T any](t *testing.T, from objects, kind, name string) *T {
+	t.Helper()
+	object := from[kind+" "+name]
+	if object == nil {
+		t.Fatalf("no %s %s is rendered", kind, name)
+	}
+	text, err := object.MarshalJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	typed := new(T)
+	if err := yaml.UnmarshalStrict(text, typed); err != nil {
+		t.Fatalf("%s %s: %v", kind, name, err)
+	}
+	return typed
+}
