@@ -3,9 +3,13 @@ package certs_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"errors"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -207,9 +211,174 @@ func TestAnExpiredCertificateIsReplacedWithoutARestart(t *testing.T) {
 	if err != nil {
 		t.Fatalf("gather metrics: %v", err)
 	}
-	got := gathered[0].GetMetric()[0].GetGauge().GetValue()
-	if name := gathered[0].GetName(); name != "plainspec_certificate_expiry_timestamp_seconds" || got != float64(renewed.Unix()) {
-		t.Errorf("metric %s = %f, want plainspec_certificate_expiry_timestamp_seconds = %d", name, got, renewed.Unix())
+	left := gathered[0].GetMetric()[1].GetGauge().GetValue() * 24 * 60
+	if gathered[0].GetName() != "plainspec_certificate_days_left" || left < 29 || left > 30 {
+		t.Errorf("metric = %v, want plainspec_certificate_days_left with half an hour for the leaf", gathered[0])
+	}
+}
+
+func TestTheDaysThatAreLeftAreMetrics(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	tests := map[string]struct {
+		validFor  time.Duration
+		authority func(t *testing.T, path string)
+		want      map[string]float64 // days, rounded
+	}{
+		"leaf and authority": {
+			validFor:  30 * day,
+			authority: func(*testing.T, string) {},
+			want:      map[string]float64{"leaf": 30, "ca": 30},
+		},
+		"expired": {
+			validFor:  -3 * day,
+			authority: func(*testing.T, string) {},
+			want:      map[string]float64{"leaf": -3, "ca": -3},
+		},
+		"several authorities, of which the first to expire counts": {
+			validFor: 30 * day,
+			authority: func(t *testing.T, path string) {
+				t.Helper()
+				bundle := append(newAuthority(t, "a", time.Now().Add(20*day), nil).bundle, newAuthority(t, "b", time.Now().Add(10*day), nil).bundle...)
+				if err := os.WriteFile(path, bundle, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			},
+			want: map[string]float64{"leaf": 30, "ca": 10},
+		},
+		"no authority": {
+			validFor: 30 * day,
+			authority: func(t *testing.T, path string) {
+				t.Helper()
+				if err := os.Remove(path); err != nil {
+					t.Fatal(err)
+				}
+			},
+			want: map[string]float64{"leaf": 30},
+		},
+		"an authority that is none": {
+			validFor: 30 * day,
+			authority: func(t *testing.T, path string) {
+				t.Helper()
+				if err := os.WriteFile(path, []byte("hello"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			},
+			want: map[string]float64{"leaf": 30},
+		},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			writeLocal(t, dir, time.Now().Add(tc.validFor))
+			tc.authority(t, filepath.Join(dir, certs.CAFile))
+			registry := prometheus.NewRegistry()
+			if _, err := certs.NewWatcher(certs.Options{Dir: dir, Registerer: registry}); err != nil {
+				t.Fatalf("NewWatcher() error = %v", err)
+			}
+			gathered, err := registry.Gather()
+			if err != nil {
+				t.Fatalf("gather metrics: %v", err)
+			}
+			got := map[string]float64{}
+			for _, metric := range gathered[0].GetMetric() {
+				got[metric.GetLabel()[0].GetValue()] = math.Round(metric.GetGauge().GetValue())
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("days mismatch (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// believer plays the API server's trust, in certificates that expire at certain times.
+type believer struct {
+	mu       sync.Mutex
+	believed []time.Time
+}
+
+func (b *believer) believe(notAfter ...time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.believed = notAfter
+}
+
+// Check implements certs.Trusted.
+func (b *believer) Check(certificate *tls.Certificate, _ time.Time) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if slices.ContainsFunc(b.believed, certificate.Leaf.NotAfter.Equal) {
+		return nil
+	}
+	return errors.New("who is that")
+}
+
+func TestARenewedCertificateIsHeldBackUntilItIsTrusted(t *testing.T) {
+	t.Parallel()
+	dir, logged, trusted := t.TempDir(), &syncBuffer{}, &believer{}
+	first := time.Now().Add(10 * time.Minute).Truncate(time.Second)
+	second := first.Add(10 * time.Minute)
+	trusted.believe(first)
+	writeLocal(t, dir, first)
+	w, err := certs.NewWatcher(certs.Options{Dir: dir, Trusted: trusted, Logger: logr.FromSlogHandler(slog.NewTextHandler(logged, nil))})
+	if err != nil {
+		t.Fatalf("NewWatcher() error = %v", err)
+	}
+	run(t, w)
+
+	writeLocal(t, dir, second)
+	eventually(t, "the renewed certificate is held back", func() bool {
+		return strings.Contains(logged.String(), `msg="renewed certificate held back" reason="who is that"`)
+	})
+	time.Sleep(3 * time.Second) // It is looked at each second.
+	if got := w.NotAfter(); !got.Equal(first) {
+		t.Errorf("NotAfter() = %s, want the first certificate's %s", got, first)
+	}
+	if err := w.CheckTrust(time.Now()); err != nil {
+		t.Errorf("CheckTrust() error = %v for the first certificate", err)
+	}
+	if got := strings.Count(logged.String(), "held back"); got != 1 {
+		t.Errorf("said %d times that it is held back, want once:\n%s", got, logged)
+	}
+
+	trusted.believe(first, second)
+	eventually(t, "the renewed certificate is served", func() bool { return w.NotAfter().Equal(second) })
+	if err := w.CheckTrust(time.Now()); err != nil {
+		t.Errorf("CheckTrust() error = %v for the second certificate", err)
+	}
+}
+
+func TestARenewedCertificateIsServedAtOnceIfTheOneBeforeIsOfNoUse(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		first   time.Duration
+		trusted bool
+	}{
+		"not trusted": {first: 10 * time.Minute},
+		"expired":     {first: -time.Minute, trusted: true},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir, trusted := t.TempDir(), &believer{}
+			first := time.Now().Add(tc.first).Truncate(time.Second)
+			if tc.trusted {
+				trusted.believe(first)
+			}
+			writeLocal(t, dir, first)
+			w, err := certs.NewWatcher(certs.Options{Dir: dir, Trusted: trusted})
+			if err != nil {
+				t.Fatalf("NewWatcher() error = %v", err)
+			}
+			run(t, w)
+			second := time.Now().Add(30 * time.Minute).Truncate(time.Second)
+			writeLocal(t, dir, second)
+			eventually(t, "the renewed certificate is served", func() bool { return w.NotAfter().Equal(second) })
+			if err := w.CheckTrust(time.Now()); err == nil || err.Error() != "who is that" {
+				t.Errorf("CheckTrust() error = %v, want what is said of a certificate that nobody trusts", err)
+			}
+		})
 	}
 }
 

@@ -299,7 +299,7 @@ func TestTheServerJudgesAndStops(t *testing.T) {
 	}
 	_, metrics := r.request(http.DefaultClient, http.MethodGet, "http://"+r.addresses["metrics"]+"/metrics", "")
 	for _, want := range []string{
-		`plainspec_policy_revision_info{revision="`, "plainspec_certificate_expiry_timestamp_seconds ",
+		`plainspec_policy_revision_info{revision="`, `plainspec_certificate_days_left{certificate="leaf"} `,
 		"plainspec_http_requests_in_flight ", "plainspec_http_request_duration_seconds_bucket{", "go_goroutines ", "process_open_fds ",
 		`plainspec_findings_total{mode="deny",rule="image.no_version"} 1`,
 	} {
