@@ -26,7 +26,7 @@ func (r *Rejection) meaning() string {
 	return outcomeWord(r.Outcome)
 }
 
-// lines writes a name and its value each, in columns.
+// lines are lines of text; add writes a name and its value, in columns.
 type lines struct{ strings.Builder }
 
 func (l *lines) add(indent, name, value string) {
@@ -60,7 +60,7 @@ func (r *Rejection) text(now time.Time) string {
 	l.add("  ", "who", r.User)
 	l.add("  ", "when", r.when(now))
 	l.add("  ", "policies", r.PolicyRevision)
-	l.WriteString("\nFindings\n")
+	fmt.Fprint(&l, "\nFindings\n")
 	for i := range r.Findings {
 		f := &r.Findings[i]
 		fmt.Fprintf(&l, "  %s (%s): %s\n", f.Code, f.Severity, f.Message)
@@ -77,7 +77,7 @@ func (r *Rejection) text(now time.Time) string {
 
 // writeManifest writes what the rules read of the object.
 func writeManifest(l *lines, m *auditv1alpha1.Manifest) {
-	l.WriteString("\nManifest, as far as the rules read it\n")
+	fmt.Fprint(l, "\nManifest, as far as the rules read it\n")
 	for _, key := range slices.Sorted(maps.Keys(m.Labels)) {
 		fmt.Fprintf(l, "  label %s: %s\n", key, m.Labels[key])
 	}

@@ -64,7 +64,7 @@ func (r *Rejections) WritePage(w io.Writer) error {
 	view, err := template.New("page").Funcs(template.FuncMap{
 		"day":      func(t time.Time) string { return t.Format("2 Jan 2006") },
 		"clock":    func(t time.Time) string { return t.Format("15:04") },
-		"stamp":    stamp,
+		"stamp":    func(t time.Time) string { return t.Format("2 Jan 2006 15:04 UTC") },
 		"machine":  func(t time.Time) string { return t.Format(time.RFC3339) },
 		"grouped":  grouped[int],
 		"grouped6": grouped[int64],
@@ -141,7 +141,7 @@ func (r *Rejections) headings() (title, lead string) {
 	case auditv1alpha1.OutcomeObserved:
 		return "What would be refused", "Requests that were admitted, and would be refused under enforcement: enforce."
 	case auditv1alpha1.OutcomeBypassed:
-		return "What broke the glass", "Requests that were admitted because the user belongs to a break-glass group."
+		return "What bypassed the rules", "Requests that were admitted because the user belongs to a break-glass group."
 	}
 	return "What was refused, or would be", "Requests that Plainspec refused, would refuse under enforcement: enforce, or let pass for a break-glass group."
 }

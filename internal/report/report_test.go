@@ -13,7 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
 	"k8s.io/apimachinery/pkg/runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/yaml"
 
@@ -44,11 +43,7 @@ func recorded(t *testing.T) Source {
 	if err := auditv1alpha1.AddToScheme(scheme); err != nil {
 		t.Fatal(err)
 	}
-	var objects []client.Object
-	for _, item := range fixture(t).Items {
-		objects = append(objects, &item)
-	}
-	return Source{Client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).Build(), Namespace: "plainspec-system"}
+	return Source{Client: fake.NewClientBuilder().WithScheme(scheme).WithLists(fixture(t)).Build(), Namespace: "plainspec-system"}
 }
 
 // golden compares with a section of an archive in testdata, or writes it there.
@@ -214,7 +209,7 @@ func TestFilter(t *testing.T) {
 func TestGet(t *testing.T) {
 	t.Parallel()
 	source := recorded(t)
-	empty := Source{Client: fake.NewClientBuilder().WithScheme(source.Client.(client.Client).Scheme()).Build(), Namespace: "elsewhere"}
+	empty := Source{Client: source.Client, Namespace: "elsewhere"}
 	for name, tc := range map[string]struct {
 		source   Source
 		id, want string
