@@ -13,9 +13,9 @@ import (
 const (
 	// mostFindings is how many findings a record shows.
 	mostFindings = 20
-	// largestFindings bounds them all, in bytes of JSON. With the manifest's 16 KiB (internal/workload)
-	// a record stays below 32 KiB.
-	largestFindings = 12 << 10
+	// largestFindings bounds them all, in bytes of JSON, and is more than one can have. With the
+	// manifest's 16 KiB (internal/workload) and the names, a record stays below 32 KiB.
+	largestFindings = 10 << 10
 )
 
 // aroundFinding is the bytes of JSON of a finding beside its texts.
@@ -37,8 +37,7 @@ func NewRejection(d *validate.Decision, now time.Time) auditv1alpha1.Rejection {
 	left := largestFindings
 	for _, j := range refusing[:min(len(refusing), mostFindings)] {
 		f := findingOf(j)
-		left -= sizeOf(&f)
-		if left < 0 && len(r.Findings) > 0 {
+		if left -= sizeOf(&f); left < 0 {
 			break
 		}
 		r.Findings = append(r.Findings, f)

@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	// longestWord is the longest word of a command that leaves, in bytes. A script says in its first
+	// longestWord is the longest word of a command that leaves, in bytes of JSON. A script says in its first
 	// lines what it starts or fetches.
 	longestWord = 1024
 	// LongestScript is how much of a word of a command is looked at, in bytes.
@@ -51,7 +51,7 @@ type Command struct {
 func NewCommand(program string) *Command { return &Command{program: program} }
 
 // Word returns the command's next word without secrets, on one line of printable characters. It
-// shortens what is longer than 1024 bytes.
+// shortens what is longer than 1024 bytes of JSON.
 func (c *Command) Word(word string) string {
 	return cut(Visible(c.word(begin(word, LongestScript))), longestWord)
 }

@@ -118,7 +118,7 @@ func FuzzSecret(f *testing.F) {
 			if strings.Contains(got, planted) && (i == 0 || mark >= commandMarks) {
 				t.Errorf("%q comes out of %q", got, text)
 			}
-			if len(got) > longestWord+len(mask) || !utf8.ValidString(got) || strings.ContainsFunc(got, hidden) {
+			if Size(got) > longestWord+len(mask) || !utf8.ValidString(got) || strings.ContainsFunc(got, hidden) {
 				t.Errorf("%d bytes come out: %q", len(got), got)
 			}
 		}

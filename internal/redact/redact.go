@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// longest is the longest text that leaves, in bytes: a denial must stay readable, and an offending
-	// value can be as long as an object.
+	// longest is the longest text that leaves, in bytes of JSON (Size): a denial must stay readable, and
+	// an offending value can be as long as an object.
 	longest = 512
 	// longestRead is how much of a text is looked at, in bytes: a megabyte would take 0.2 s. It is
 	// more than leaves, so that a secret in what leaves is seen with its end.
@@ -26,39 +26,50 @@ const (
 )
 
 // Text returns s without the secrets that can be known as such, on one line of printable
-// characters. It shortens what is longer than 512 bytes.
+// characters. It shortens what is longer than 512 bytes of JSON.
 func Text(s string) string {
 	return cut(Visible(clean(begin(s, longestRead))), longest)
 }
 
 // Name returns the name of a user or an object on one line of printable characters, shortened to 512
-// bytes. Nothing is taken out: a record says who.
-func Name(s string) string { return cut(Visible(cut(s, longestRead)), longest) }
+// bytes of JSON. Nothing is taken out: a record says who.
+func Name(s string) string { return cut(Visible(whole(s, longestRead)), longest) }
 
-// Size is how many bytes a text takes in JSON as Kubernetes writes it, without the quotes.
+// Size is how many bytes a text of printable characters takes in JSON as Kubernetes writes it,
+// without the quotes.
 func Size(s string) int {
-	size := len(s)
+	size := 0
 	for i := range len(s) {
-		switch s[i] {
-		case '"', '\\':
-			size++
-		case '<', '>', '&':
-			size += len(`\u003c`) - 1
-		}
+		size += sizeOf(s[i])
 	}
 	return size
 }
 
-// cut shortens a text to a number of bytes.
-func cut(s string, most int) string {
-	if len(s) <= most {
-		return s
+func sizeOf(c byte) int {
+	switch c {
+	case '"', '\\':
+		return 2
+	case '<', '>', '&':
+		return len(`\u003c`)
 	}
-	return whole(s, most) + mask
+	return 1
+}
+
+// cut shortens a text to a number of bytes of JSON.
+func cut(s string, most int) string {
+	for i := range len(s) {
+		if most -= sizeOf(s[i]); most < 0 {
+			return whole(s, i) + mask
+		}
+	}
+	return s
 }
 
 // whole is the beginning of a text up to a number of bytes, without half a character.
 func whole(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
 	for !utf8.RuneStart(s[most]) && most > 0 {
 		most--
 	}

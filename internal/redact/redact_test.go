@@ -83,6 +83,7 @@ func TestOfALongWordOnlyWhatIsSafeIsLeft(t *testing.T) {
 		"what is behind what fits":   {strings.Repeat("a ", 2048) + "password=" + long, strings.Repeat("a ", 256) + "…"},
 		"a name that does not end":   {strings.Repeat("a", 5000) + "password=x", strings.Repeat("a", 512) + "…"},
 		"a mark at the very end":     {strings.Repeat("a", 4096) + "=x", strings.Repeat("a", 512) + "…"},
+		"what is dear in JSON":       {strings.Repeat("<", 600), strings.Repeat("<", 85) + "…"},
 		"half a character is no one": {strings.Repeat("a", 4095) + "é", strings.Repeat("a", 512) + "…"},
 	} {
 		t.Run(name, func(t *testing.T) {
