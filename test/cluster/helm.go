@@ -7,38 +7,26 @@ import (
 	"path/filepath"
 )
 
-// HelmAssets are the paths of Helm's programs.
-type HelmAssets struct {
-	V4, V3 string
-}
-
-// Helm is [Binaries] for both versions of Helm that charts are installed with:
-// building them from the modules tools/helm4 and tools/helm3 takes about two
-// minutes, once.
-func Helm(ctx context.Context, progress io.Writer) (HelmAssets, error) {
+// Helm is [Binaries] for a major version of Helm, "4" or "3", and returns the
+// program's path. Building it from the module tools/helm4 or tools/helm3 takes
+// about two minutes, once.
+func Helm(ctx context.Context, major string, progress io.Writer) (string, error) {
 	if progress == nil {
 		progress = io.Discard
 	}
 	b, err := newBuilder(ctx, progress)
 	if err != nil {
-		return HelmAssets{}, err
+		return "", err
 	}
-	var h HelmAssets
-	for _, program := range []struct {
-		major string
-		path  *string
-	}{{"4", &h.V4}, {"3", &h.V3}} {
-		c, err := helmComponent(b.root, program.major)
-		if err != nil {
-			return HelmAssets{}, err
-		}
-		dir, err := b.ensure(ctx, c)
-		if err != nil {
-			return HelmAssets{}, err
-		}
-		*program.path = filepath.Join(dir, "helm")
+	c, err := helmComponent(b.root, major)
+	if err != nil {
+		return "", err
 	}
-	return h, nil
+	dir, err := b.ensure(ctx, c)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, "helm"), nil
 }
 
 func helmComponent(root, major string) (component, error) {
@@ -56,6 +44,6 @@ func helmComponent(root, major string) (component, error) {
 		packages: map[string]string{"helm": path + "/cmd/helm"},
 		ldflags:  fmt.Sprintf("-s -w -X %s/internal/version.version=%s", path, version),
 		diskGiB:  2,
-		hint:     "once on this machine, about a minute",
+		hint:     "once on this machine, about 2 minutes",
 	}, nil
 }

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -57,13 +58,12 @@ func TestServicesLeadToReadyPods(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	kubectl := func(stdin string, args ...string) string {
+	kubectl := func(stdin string, args ...string) {
 		t.Helper()
 		result, err := c.KubectlStdin(t.Context(), strings.NewReader(stdin), args...)
 		if err != nil || result.ExitCode != 0 {
 			t.Fatalf("kubectl %q: %v %s", args, err, result.Stderr)
 		}
-		return result.Stdout
 	}
 	kubectl(service, "apply", "-f", "-")
 	kubectl("", "wait", "--for=condition=Available", "deployment/app", "--timeout=1m")
@@ -126,7 +126,8 @@ func (c *Cluster) connectAndGet(t *testing.T, address string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, Dial: func(string, string) (net.Conn, error) { return connection, nil }}}
+	dial := func(context.Context, string, string) (net.Conn, error) { return connection, nil }
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}}
 	response, err := client.Get("http://app/") //nolint:noctx // a local process
 	if err != nil {
 		return "", err

@@ -54,7 +54,7 @@ type pod struct {
 // run is the Pod's life on this node. It ends when the Pod is gone or the node is switched off.
 func (p *pod) run(ctx context.Context) {
 	defer p.finished.Store(true)
-	defer os.RemoveAll(p.dir) //nolint:errcheck // the folder of all Pods goes with the cluster
+	defer os.RemoveAll(p.dir)
 	first := p.object.Load()
 	p.restarts = restartsBefore(first)
 	if err := checkSupported(&first.Spec); err != nil {

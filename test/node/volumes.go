@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -134,9 +135,7 @@ func unlessOptional(err error, optional *bool) error {
 // pick takes the named keys, or all if none is named.
 func pick(data files, items []corev1.KeyToPath, optional *bool, into files) error {
 	if len(items) == 0 {
-		for key, content := range data {
-			into[key] = content
-		}
+		maps.Copy(into, data)
 		return nil
 	}
 	for _, item := range items {

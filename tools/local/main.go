@@ -34,8 +34,17 @@ func newCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	chart := false
+	upCommand := command("up", "Start the cluster and Plainspec, then apply the examples; run again, it continues",
+		func(ctx context.Context, s state, out io.Writer) error {
+			if chart {
+				return upWithChart(ctx, s, out)
+			}
+			return up(ctx, s, out)
+		})
+	upCommand.Flags().BoolVar(&chart, "chart", false, "install Plainspec by its chart, with cert-manager's certificates, instead of running it beside the cluster")
 	root.AddCommand(
-		command("up", "Start the cluster and Plainspec, then apply the examples; run again, it continues", up),
+		upCommand,
 		command("down", "Stop the cluster and remove all that it kept", down),
 		command("status", "Tell what is running", status),
 		command("examples", "Apply the examples to the running cluster", examples),

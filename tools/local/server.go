@@ -79,6 +79,7 @@ func (s state) serverHash() (string, error) {
 // server is the Plainspec server in front of the cluster.
 type server struct {
 	state    state
+	config   *rest.Config // of the cluster's administrator
 	process  *cluster.Process
 	address  string // of the webhook
 	probe    string // host and port of /readyz
@@ -92,7 +93,7 @@ func startServer(ctx context.Context, s state, c *cluster.Cluster) (*server, err
 	if err != nil {
 		return nil, err
 	}
-	v := &server{state: s, address: ports[0], probe: ports[2]}
+	v := &server{state: s, config: c.Config(), address: ports[0], probe: ports[2]}
 	v.caBundle, err = certs.WriteLocal(s.path("certificates"), certs.LocalOptions{Hosts: []string{"127.0.0.1"}})
 	if err != nil {
 		return nil, err
@@ -176,12 +177,12 @@ func lastError(path string) string {
 }
 
 // register makes the API server ask the server, and waits until it does.
-func (v *server) register(ctx context.Context, config *rest.Config) error {
+func (v *server) register(ctx context.Context) error {
 	plainspec, err := v1alpha1.Load(v.state.configuration())
 	if err != nil {
 		return err
 	}
-	client, err := kubernetes.NewForConfig(config)
+	client, err := kubernetes.NewForConfig(v.config)
 	if err != nil {
 		return fmt.Errorf("connect to the cluster: %w", err)
 	}
@@ -199,7 +200,7 @@ func (v *server) register(ctx context.Context, config *rest.Config) error {
 	if err := cluster.Put(ctx, api.MutatingWebhookConfigurations(), registration.Mutating(o)); err != nil {
 		return fmt.Errorf("register the webhooks: %w", err)
 	}
-	return waitUntilAsked(ctx, config)
+	return waitUntilAsked(ctx, v.config)
 }
 
 // probeAnnotation is none that Plainspec knows: completion warns about it, and so shows itself.

@@ -53,6 +53,28 @@ func (s state) server() string     { return s.path("bin", "webhook") }
 func (s state) cli() string        { return s.path("bin", "kubectl-plainspec") }
 func (s state) data() string       { return s.path("cluster") }
 
+// chart tells whether Plainspec is installed in the cluster by its chart, instead of running beside it.
+func (s state) chart() bool {
+	_, err := os.Stat(s.chartMark())
+	return err == nil
+}
+
+func (s state) chartMark() string { return s.path("chart") }
+
+// chooseChart notes that Plainspec is to be installed by its chart. A cluster stays what it is.
+func (s state) chooseChart() error {
+	if s.chart() {
+		return nil
+	}
+	if _, err := os.Stat(s.data()); err == nil {
+		return errors.New("this cluster has Plainspec beside it; for one with the chart, run make down first")
+	}
+	if err := os.WriteFile(s.chartMark(), nil, 0o644); err != nil {
+		return fmt.Errorf("choose the chart: %w", err)
+	}
+	return nil
+}
+
 // configuration is the server's: the examples', which enforces, since nothing runs yet in a new
 // cluster that it could surprise.
 func (s state) configuration() string { return filepath.Join(s.root, "examples", profiles) }
@@ -78,7 +100,7 @@ func (s state) exclusive() (release func(), err error) {
 type running struct {
 	// Server is the hash of the server program that runs.
 	Server string `json:"server"`
-	// Webhook is the URL that the API server calls.
+	// Webhook is the URL, or the Service, that the API server calls.
 	Webhook string    `json:"webhook"`
 	Since   time.Time `json:"since"`
 }

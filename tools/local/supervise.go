@@ -16,7 +16,6 @@ import (
 
 	"github.com/gofrs/flock"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
 
 	"plainspec.dev/plainspec/test/cluster"
 )
@@ -56,7 +55,7 @@ func supervise(ctx context.Context, s state, _ io.Writer) error {
 	if progress == nil {
 		return errors.New("supervise is started by up")
 	}
-	c, server, err := startAll(ctx, s, progress)
+	c, p, err := startAll(ctx, s, progress)
 	if err != nil {
 		fmt.Fprintf(progress, "%s%s\n", errorPrefix, strings.ReplaceAll(err.Error(), "\n", "; "))
 		return err
@@ -66,14 +65,25 @@ func supervise(ctx context.Context, s state, _ io.Writer) error {
 		return errors.Join(errors.New("up ended before the cluster was ready"), c.Stop())
 	}
 	_ = progress.Close()
-	return errors.Join(watch(ctx, c, server, restart), os.Remove(s.path("running.json")), c.Stop())
+	return errors.Join(watch(ctx, c, p, restart), os.Remove(s.path("running.json")), c.Stop())
 }
 
-// startAll starts the cluster, then the server, then makes the one ask the
-// other.
-func startAll(ctx context.Context, s state, progress io.Writer) (_ *cluster.Cluster, _ *server, err error) {
+// plainspec is Plainspec in front of the cluster: a server beside it, or what the chart installs.
+type plainspec interface {
+	// replace makes it what up has built, with the configuration as it is now.
+	replace(ctx context.Context) error
+	// publish tells which one runs.
+	publish() error
+}
+
+// startAll starts the cluster, then Plainspec, then makes the one ask the other.
+func startAll(ctx context.Context, s state, progress io.Writer) (_ *cluster.Cluster, _ plainspec, err error) {
 	start := time.Now()
-	c, err := cluster.Start(ctx, cluster.Options{Controllers: true, Nodes: nodes, Dir: s.data(), LogDir: s.logs(), Progress: progress})
+	options := cluster.Options{Controllers: true, Nodes: nodes, Dir: s.data(), LogDir: s.logs(), Progress: progress}
+	if s.chart() {
+		options.ProcessNodes, options.Images = replicas, map[string]string{chartImage + ":" + chartTag: s.server()}
+	}
+	c, err := cluster.Start(ctx, options)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -83,24 +93,35 @@ func startAll(ctx context.Context, s state, progress io.Writer) (_ *cluster.Clus
 		}
 	}()
 	tell(progress, "control plane", "running, with %d fake nodes, after %s", nodes, time.Since(start).Round(time.Second))
-	start = time.Now()
-	server, err := startServer(ctx, s, c)
+	var p plainspec
+	if s.chart() {
+		p, err = startInstallation(ctx, s, c, progress)
+	} else {
+		p, err = startBeside(ctx, s, c, progress)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
+	return c, p, s.publish(c, p)
+}
+
+// startBeside runs the server as a process that the API server calls by its URL.
+func startBeside(ctx context.Context, s state, c *cluster.Cluster, progress io.Writer) (plainspec, error) {
+	start := time.Now()
+	server, err := startServer(ctx, s, c)
+	if err != nil {
+		return nil, err
+	}
 	tell(progress, "Plainspec", "serving with enforcement: enforce, after %s", time.Since(start).Round(time.Second))
-	if err := server.register(ctx, c.Config()); err != nil {
-		return nil, nil, err
+	if err := server.register(ctx); err != nil {
+		return nil, err
 	}
 	tell(progress, "webhooks", "registered: one judges, one completes")
-	if err := s.publish(c, server); err != nil {
-		return nil, nil, err
-	}
-	return c, server, nil
+	return server, nil
 }
 
 // publish writes what users and up need to know.
-func (s state) publish(c *cluster.Cluster, v *server) error {
+func (s state) publish(c *cluster.Cluster, p plainspec) error {
 	kubeconfig, err := os.ReadFile(c.Kubeconfig())
 	if err != nil {
 		return fmt.Errorf("read kubeconfig: %w", err)
@@ -108,7 +129,7 @@ func (s state) publish(c *cluster.Cluster, v *server) error {
 	if err := os.WriteFile(s.kubeconfig(), kubeconfig, 0o600); err != nil {
 		return fmt.Errorf("write kubeconfig: %w", err)
 	}
-	return v.publish()
+	return p.publish()
 }
 
 func (v *server) publish() error {
@@ -120,8 +141,8 @@ func (v *server) publish() error {
 }
 
 // watch returns nil when the context ends, or an error when the control plane
-// has died. The server is restarted when up has built another one.
-func watch(ctx context.Context, c *cluster.Cluster, v *server, restart <-chan os.Signal) error {
+// has died. Plainspec is replaced when up has built another one.
+func watch(ctx context.Context, c *cluster.Cluster, p plainspec, restart <-chan os.Signal) error {
 	client, err := kubernetes.NewForConfig(c.Config())
 	if err != nil {
 		return fmt.Errorf("connect to the cluster: %w", err)
@@ -134,7 +155,7 @@ func watch(ctx context.Context, c *cluster.Cluster, v *server, restart <-chan os
 		case <-ctx.Done():
 			return nil
 		case <-restart:
-			if err := v.replace(ctx, c.Config()); err != nil {
+			if err := p.replace(ctx); err != nil {
 				fmt.Fprintf(os.Stderr, "error: %v\n", err)
 			}
 		case <-ticker.C:
@@ -151,7 +172,7 @@ func watch(ctx context.Context, c *cluster.Cluster, v *server, restart <-chan os
 }
 
 // replace runs the server anew, as the program and its configuration now are.
-func (v *server) replace(ctx context.Context, config *rest.Config) error {
+func (v *server) replace(ctx context.Context) error {
 	if err := v.process.Restart(); err != nil {
 		return err
 	}
@@ -164,7 +185,7 @@ func (v *server) replace(ctx context.Context, config *rest.Config) error {
 	if err := v.waitUntilReady(ctx); err != nil {
 		return err
 	}
-	if err := v.register(ctx, config); err != nil {
+	if err := v.register(ctx); err != nil {
 		return err
 	}
 	return v.publish()

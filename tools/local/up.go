@@ -20,7 +20,12 @@ import (
 
 // up starts what is not running and applies the examples. Interrupted, it stops
 // what it started.
-func up(ctx context.Context, s state, out io.Writer) error {
+func up(ctx context.Context, s state, out io.Writer) error { return start(ctx, s, out, false) }
+
+// upWithChart is up with Plainspec installed by its chart.
+func upWithChart(ctx context.Context, s state, out io.Writer) error { return start(ctx, s, out, true) }
+
+func start(ctx context.Context, s state, out io.Writer, chart bool) error {
 	ctx, cancel := whileParentLives(ctx)
 	defer cancel()
 	_, statErr := os.Stat(s.data())
@@ -30,6 +35,11 @@ func up(ctx context.Context, s state, out io.Writer) error {
 		return err
 	}
 	defer release()
+	if chart {
+		if err := s.chooseChart(); err != nil {
+			return err
+		}
+	}
 	fmt.Fprint(out, "Plainspec in front of a Kubernetes control plane on this machine\n\n")
 	started, err := s.ensureRunning(ctx, out)
 	if err == nil {
@@ -88,6 +98,11 @@ func (s state) ensureRunning(ctx context.Context, out io.Writer) (started bool, 
 	if err != nil {
 		return false, err
 	}
+	if s.chart() {
+		if err := s.buildForChart(ctx, out); err != nil {
+			return false, err
+		}
+	}
 	start := time.Now()
 	hash, err := s.build(ctx)
 	if err != nil {
@@ -138,16 +153,20 @@ func (s state) refresh(ctx context.Context, hash string, out io.Writer) error {
 	if err := s.signal(syscall.SIGUSR1); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	timeout, log := readyTimeout, "plainspec.log"
+	if s.chart() {
+		timeout, log = installTimeout+effectTimeout, "supervisor.log"
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	for {
 		if r, _ := s.running(); r.Server == hash {
-			tell(out, "Plainspec", "restarted, since its source or configuration has changed")
+			tell(out, "Plainspec", "replaced, since its source or configuration has changed")
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("restart the Plainspec server: %w: %s", ctx.Err(), lastError(s.path("logs", "plainspec.log")))
+			return fmt.Errorf("restart the Plainspec server: %w: %s", ctx.Err(), lastError(s.path("logs", log)))
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
@@ -187,6 +206,10 @@ func tell(out io.Writer, what, format string, args ...any) {
 
 // advice says how to go on.
 func (s state) advice() string {
+	installed := ""
+	if s.chart() {
+		installed = installedAdvice
+	}
 	return fmt.Sprintf(`
 The cluster keeps running. To use it:
 
@@ -205,11 +228,11 @@ Try next:
   kubectl plainspec render --config examples/profiles.yaml -f examples/11-war-by-annotation.yaml
                                                                      # what Plainspec makes of a manifest, without a cluster
   kubectl get pods --all-namespaces                                  # what was admitted runs, on fake nodes
-
+%s
 Logs are in %s. The server's configuration is examples/profiles.yaml.
 Run "make up" again after a change to it or to the source.
 To stop it and remove all that it kept: make down
-`, quoted(s.kubeconfig()), quoted(filepath.Dir(s.kubectl())), s.logs())
+`, quoted(s.kubeconfig()), quoted(filepath.Dir(s.kubectl())), installed, s.logs())
 }
 
 // quoted returns a path as a shell takes it.

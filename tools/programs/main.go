@@ -15,16 +15,25 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	_, err := cluster.Binaries(ctx, os.Stdout)
-	if err == nil {
-		_, err = cluster.CertManagerBinaries(ctx, os.Stdout)
-	}
-	if err == nil {
-		_, err = cluster.Helm(ctx, os.Stdout)
-	}
+	err := build(ctx)
 	stop()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "error: build the programs of the control plane: %v\n", err)
 		os.Exit(1)
 	}
+}
+
+func build(ctx context.Context) error {
+	if _, err := cluster.Binaries(ctx, os.Stdout); err != nil {
+		return err
+	}
+	if _, err := cluster.CertManagerBinaries(ctx, os.Stdout); err != nil {
+		return err
+	}
+	for _, major := range []string{"4", "3"} {
+		if _, err := cluster.Helm(ctx, major, os.Stdout); err != nil {
+			return err
+		}
+	}
+	return nil
 }
