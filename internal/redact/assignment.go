@@ -31,9 +31,9 @@ var suffixes = []string{"s", "value", "values", "string", "text", "hash", "data"
 // once. What is longer is no name that a program knows.
 const longestName = 128
 
-// sensitive reports whether what has this name must not leave: db_password, --auth-token, apiKey,
+// Sensitive reports whether what has this name must not leave: db_password, --auth-token, apiKey,
 // SECRET_KEY_BASE, PASSWORD2, but not password-file.
-func sensitive(name string) bool {
+func Sensitive(name string) bool {
 	name = strings.TrimLeft(name, "-")
 	if name == "" || len(name) > longestName {
 		return false
@@ -100,7 +100,7 @@ func assignments(s string) string {
 			continue
 		}
 		name, quoted, slash := nameBefore(s[done:i])
-		if !sensitive(name) {
+		if !Sensitive(name) {
 			continue
 		}
 		start := i + 1
@@ -256,7 +256,7 @@ func options(s string) string {
 			end++
 		}
 		start := end + len(s[end:]) - len(strings.TrimLeft(s[end:], " \t\r\n\"',\\"))
-		if start == end || start == len(s) || s[start] == '-' || strings.HasPrefix(s[start:], mask) || !sensitive(s[i:end]) {
+		if start == end || start == len(s) || s[start] == '-' || strings.HasPrefix(s[start:], mask) || !Sensitive(s[i:end]) {
 			i = max(i, end-1)
 			continue
 		}

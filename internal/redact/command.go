@@ -81,11 +81,11 @@ func (c *Command) word(word string) string {
 			return m[2] + ":" + mask
 		}
 	case is != script:
-		if name, _, assigned := strings.Cut(word, "="); assigned && sensitive(name) && isName(name) {
+		if name, _, assigned := strings.Cut(word, "="); assigned && Sensitive(name) && isName(name) {
 			return name + "=" + mask // whatever spaces it has
 		}
 	}
-	if name, ends := strings.CutSuffix(word, ":"); ends && sensitive(strings.Trim(name, `"'`)) {
+	if name, ends := strings.CutSuffix(word, ":"); ends && Sensitive(strings.Trim(name, `"'`)) {
 		c.next = secret // the name of a header, or a member of JSON
 		return clean(word)
 	}
@@ -102,11 +102,11 @@ func (c *Command) simple(word string) string {
 		c.program = base
 	}
 	switch {
-	case assigned && isName(name) && sensitive(name):
+	case assigned && isName(name) && Sensitive(name):
 		return name + "=" + mask
 	case strings.HasPrefix(word, "-"):
 		return c.option(word, assigned)
-	case !assigned && isName(word) && sensitive(word):
+	case !assigned && isName(word) && Sensitive(word):
 		c.next = secret // aws configure set aws_secret_access_key …
 		return word
 	}
@@ -123,7 +123,7 @@ func (c *Command) option(word string, assigned bool) string {
 			if strings.HasSuffix(m[1], "user=") && !numbers.MatchString(m[2]+":"+m[3]) {
 				return m[1] + m[2] + ":" + mask
 			}
-		case !assigned && sensitive(word):
+		case !assigned && Sensitive(word):
 			c.next = secret
 			return word
 		case !assigned && strings.HasSuffix(word, "user"):
@@ -143,7 +143,7 @@ func (c *Command) option(word string, assigned bool) string {
 		c.next = script
 	case len(word) == 2 && strings.Contains("uUE", letter):
 		c.next = account
-	case !assigned && sensitive(word):
+	case !assigned && Sensitive(word):
 		c.next = secret
 	default:
 		if m := credentials.FindStringSubmatch(word); m != nil && m[1] != "" && !strings.HasSuffix(m[1], "=") && !numbers.MatchString(m[2]+":"+m[3]) {

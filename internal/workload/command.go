@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
+
+	"plainspec.dev/plainspec/internal/redact"
 )
 
 const (
@@ -417,9 +419,9 @@ func (r *commandReader) resolve(text string) string {
 	return ""
 }
 
-// env adds the absolute paths in an environment variable's value.
+// env adds the absolute paths in an environment variable's value. A secret can begin with a slash.
 func (r *commandReader) env(name, value, field string) {
-	if !strings.HasPrefix(value, "/") {
+	if !strings.HasPrefix(value, "/") || redact.Sensitive(name) {
 		return
 	}
 	r.field = field

@@ -1,13 +1,17 @@
 package workload
 
-import "strings"
+import (
+	"strings"
+
+	"plainspec.dev/plainspec/internal/redact"
+)
 
 // mostExpanded bounds how many bytes the values of one container's variables have in sum once the
 // variables in them are expanded: values that name each other can grow without end.
 const mostExpanded = 64 << 10
 
 // variables are the environment variables of a container whose values stand in the manifest and are
-// absolute paths. Others may be secrets, and must not become a part of what is read here.
+// absolute paths. Others may be secrets, as may those whose name says so, and must not become a part of what is read here.
 type variables struct {
 	container *container
 	values    map[string]string // nil until needed
@@ -35,7 +39,7 @@ func (v *variables) read() {
 			value = v.expand(value)
 			size += len(value)
 		}
-		if !strings.HasPrefix(value, "/") {
+		if !strings.HasPrefix(value, "/") || redact.Sensitive(e.Name) {
 			value = "" // also where the name had another value before
 		}
 		v.values[e.Name] = value
