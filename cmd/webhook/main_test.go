@@ -126,12 +126,12 @@ func TestWhatCannotServeEndsWithOneLine(t *testing.T) {
 		"a policy with a syntax error": {
 			args: []string{"--policies=DIR/policies"},
 			rego: "package policies.rules.image.broken\n\nfindings contains {\"field\": x} if {\n",
-			want: "error: policies with DIR/policies: load policies: rules/image/broken/broken.rego:4: rego_parse_error: unexpected eof token",
+			want: "error: policies with DIR/policies: load policies: rules/image/broken/broken.rego:4:0: rego_parse_error: unexpected eof token",
 		},
 		"a policy with a type error": {
 			args: []string{"--policies=DIR/policies"},
 			rego: "package policies.rules.image.broken\n\nfindings contains {\"field\": x} if {\n\tx := input.workload.nonsense\n}\n",
-			want: "error: policies with DIR/policies: compile policies: rules/image/broken/broken.rego:4: rego_type_error: undefined ref: input.workload.nonsense",
+			want: "error: policies with DIR/policies: compile policies: rules/image/broken/broken.rego:4:7: rego_type_error: undefined ref: input.workload.nonsense",
 		},
 		"a missing certificate": {
 			args: []string{"--certificate-dir=DIR/none"},

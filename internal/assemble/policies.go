@@ -18,8 +18,9 @@ import (
 
 // PolicyChecker says whether policies load over the built-in ones, and whether a configuration fits them.
 type PolicyChecker struct {
-	// Config is the configuration that is to fit.
-	Config *v1alpha1.Configuration
+	// Config is the configuration that is to fit, ConfigFile where it was read from; empty for the defaults.
+	Config     *v1alpha1.Configuration
+	ConfigFile string
 }
 
 // CheckPolicies checks the policies of a ConfigMap's data. Its error says why no server could load them: file, line and
@@ -35,7 +36,7 @@ func (c *PolicyChecker) CheckPolicies(ctx context.Context, data map[string]strin
 			warnings = append(warnings, name+" is not read: policies end with .rego, data with .yaml, .yml or .json")
 		}
 	}
-	_, unfit := Reviewer(ctx, Options{Config: c.Config, Overlay: files})
+	_, unfit := Reviewer(ctx, Options{Config: c.Config, ConfigFile: c.ConfigFile, Overlay: files})
 	if unfit == nil {
 		return warnings, nil
 	}

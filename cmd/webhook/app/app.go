@@ -79,7 +79,8 @@ func run(ctx context.Context, o *options.Options, output io.Writer, registry met
 	if err != nil {
 		return err
 	}
-	handler, overloaded, err := newHandlers(reviewer, recorder, registry)
+	checker := &assemble.PolicyChecker{Config: config, ConfigFile: o.Config}
+	handler, overloaded, err := newHandlers(o, reviewer, recorder, checker, registry)
 	if err != nil {
 		return err
 	}
@@ -142,7 +143,9 @@ func loadConfig(path string) (*v1alpha1.Configuration, error) {
 
 // newHandlers returns the handler of all paths that the API server calls, and what answers them when too many reviews
 // are under way.
-func newHandlers(reviewer *validate.Reviewer, recorder *audit.Recorder, registerer prometheus.Registerer) (handler, overloaded http.Handler, err error) {
+func newHandlers(
+	o *options.Options, reviewer *validate.Reviewer, recorder *audit.Recorder, checker webhook.PolicyChecker, registerer prometheus.Registerer,
+) (handler, overloaded http.Handler, err error) {
 	validator, err := webhook.NewValidator(webhook.ValidatorOptions{Reviewer: reviewer, Recorder: recorder, Registerer: registerer})
 	if err != nil {
 		return nil, nil, err
@@ -153,11 +156,20 @@ func newHandlers(reviewer *validate.Reviewer, recorder *audit.Recorder, register
 	if err != nil {
 		return nil, nil, err
 	}
-	handlers, overloads := http.NewServeMux(), http.NewServeMux()
-	for path, h := range map[string]*webhook.Handler{
+	byPath := map[string]*webhook.Handler{
 		registration.ValidatePath: webhook.NewHandler(validator),
 		registration.MutatePath:   webhook.NewOpenHandler(completer),
-	} {
+	}
+	if o.PoliciesNamespace != "" {
+		policies, err := webhook.NewPolicies(webhook.PoliciesOptions{Checker: checker, Namespace: o.PoliciesNamespace, Registerer: registerer})
+		if err != nil {
+			return nil, nil, err
+		}
+		// What it does not answer is admitted by the failure policy of its registration, like what it cannot decide.
+		byPath[registration.PoliciesPath] = webhook.NewHandler(policies)
+	}
+	handlers, overloads := http.NewServeMux(), http.NewServeMux()
+	for path, h := range byPath {
 		handlers.Handle(path, h)
 		overloads.HandleFunc(path, h.Overloaded)
 	}

@@ -32,6 +32,8 @@ type Options struct {
 	// Policies is a directory whose files are added to the built-in policy library, replacing those of the same path.
 	// Empty: the library alone.
 	Policies string
+	// PoliciesNamespace is the namespace whose ConfigMaps of policies are checked before they are stored. Empty: none are.
+	PoliciesNamespace string
 	// BindAddress is the host:port of the webhook, over TLS.
 	BindAddress string
 	// CertificateDir is the directory of tls.crt and tls.key.
@@ -82,6 +84,8 @@ func New() *Options {
 func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Config, "config", o.Config, "configuration `file`; without one, Plainspec only observes")
 	flags.StringVar(&o.Policies, "policies", o.Policies, "`directory` of policies added to the built-in ones")
+	flags.StringVar(&o.PoliciesNamespace, "policies-namespace", o.PoliciesNamespace,
+		"`namespace` whose ConfigMaps of policies are checked before they are stored, empty for none")
 	flags.StringVar(&o.BindAddress, "bind-address", o.BindAddress, "`host:port` of the webhook")
 	flags.StringVar(&o.CertificateDir, "certificate-dir", o.CertificateDir, "`directory` of tls.crt and tls.key")
 	flags.StringVar(&o.MetricsBindAddress, "metrics-bind-address", o.MetricsBindAddress, "`host:port` of the metrics, 0 for none")
