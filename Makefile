@@ -5,7 +5,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help up down build image test test-unit test-policy test-integration cover bench fuzz verify verify-generated \
-	lint policy-lint policy-test chart-lint chart-test test-chart generate fmt policy-fmt clean go compiler programs
+	lint policy-lint policy-test chart-lint chart-test test-chart generate fmt policy-fmt clean go compiler programs browser
 
 # Pinned in modules of their own, so that no tool decides a version of what the server links.
 OPA := go tool -modfile=tools/cli/go.mod opa
@@ -52,7 +52,7 @@ image: go ## Build the server's image in bin/image, an OCI layout for amd64 and 
 # The race detector needs cgo, which an environment may have switched off.
 test test-unit test-integration: export CGO_ENABLED := 1
 
-test: compiler test-policy test-chart programs ## Run all tests: Rego with coverage, the chart, Go with -race, real kube-apiserver
+test: compiler test-policy test-chart programs browser ## Run all tests: Rego with coverage, the chart, Go with -race, real kube-apiserver
 	$(GOTESTSUM) -- $(TEST_FLAGS) ./...
 
 test-unit: compiler ## Run the Go tests that need no cluster
@@ -63,7 +63,7 @@ test-policy policy-test: go ## Run the Rego tests; every line must be covered
 	@$(OPA) test --coverage --threshold 100 $(POLICIES) > /dev/null || { \
 		$(OPA) test --coverage $(POLICIES) | $(OPA) eval --stdin-input --format pretty '$(UNCOVERED)'; exit 1; }
 
-test-integration: compiler programs ## Run the tests against the real kube-apiserver and controllers
+test-integration: compiler programs browser ## Run the tests against the real kube-apiserver and controllers
 	$(GOTESTSUM) -- $(TEST_FLAGS) ./test/...
 
 test-chart chart-test: go ## Run the tests of the chart's templates
@@ -139,3 +139,13 @@ compiler: go
 programs: go
 	@echo "build the programs of the control plane that are not in the user's cache"
 	@go run ./tools/programs
+
+# The page of rejections is looked at in a real browser. On Debian, root gets it by this; elsewhere, its absence is said
+# here and by the tests, which fail without it if CI is set.
+browser:
+	@for name in chromium chromium-browser google-chrome google-chrome-stable; do command -v $$name > /dev/null && exit; done; \
+		if test "$$(id -u)" = 0 && command -v apt-get > /dev/null; then \
+			echo "install Chromium"; mkdir -p bin; \
+			{ apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium; } > bin/browser.log 2>&1 || \
+				echo "Chromium could not be installed (see bin/browser.log): the tests of the page will not run" >&2; \
+		else echo "no Chromium: the tests of the page will not run; install the package chromium" >&2; fi
