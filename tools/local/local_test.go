@@ -3,13 +3,16 @@ package main
 import (
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/gofrs/flock"
 	"github.com/google/go-cmp/cmp"
+	"sigs.k8s.io/yaml"
 
 	"plainspec.dev/plainspec/test/cluster"
 )
@@ -222,6 +225,77 @@ func TestDownRemovesWhatADeadSupervisorLeft(t *testing.T) {
 	}
 	if _, err := os.Stat(s.dir); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the state folder is still there: %v", err)
+	}
+}
+
+func TestAClusterStaysWithOrWithoutTheChart(t *testing.T) {
+	t.Parallel()
+	s := state{dir: t.TempDir()}
+	for range 2 { // the second time, it is chosen already
+		if err := s.chooseChart(); err != nil || !s.chart() {
+			t.Errorf("choose the chart for a new cluster: chart is %t, error %v", s.chart(), err)
+		}
+	}
+	if err := os.MkdirAll(s.data(), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.chooseChart(); err != nil {
+		t.Errorf("choose the chart for a cluster that has it: %v", err)
+	}
+	if err := os.Remove(s.chartMark()); err != nil {
+		t.Fatal(err)
+	}
+	const want = "this cluster has Plainspec beside it; for one with the chart, run make down first"
+	if err := s.chooseChart(); message(err) != want {
+		t.Errorf("error is %q, want %q", message(err), want)
+	}
+}
+
+func TestAdviceForTheChart(t *testing.T) {
+	t.Parallel()
+	s := state{dir: t.TempDir()}
+	const line = "kubectl get pods --namespace plainspec-system"
+	if strings.Contains(s.advice(), line) {
+		t.Error("the advice for a cluster without the chart looks for its Pods")
+	}
+	if err := s.chooseChart(); err != nil {
+		t.Fatal(err)
+	}
+	if advice := s.advice(); !strings.Contains(advice, line) {
+		t.Errorf("the advice for the chart lacks %q:\n%s", line, advice)
+	}
+}
+
+func TestValuesAreTheExamplesConfiguration(t *testing.T) {
+	t.Parallel()
+	s := state{root: "../..", dir: t.TempDir()}
+	if err := os.MkdirAll(filepath.Dir(s.server()), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(s.server(), []byte("program"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text, err := (&installation{state: s}).values()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var values struct {
+		Enforcement    string
+		Configuration  map[string]any
+		PodAnnotations map[string]string
+	}
+	if err := yaml.Unmarshal([]byte(text), &values); err != nil {
+		t.Fatal(err)
+	}
+	if values.Enforcement != "enforce" {
+		t.Errorf("enforcement is %q, want enforce", values.Enforcement)
+	}
+	if diff := cmp.Diff([]string{"completion"}, slices.Sorted(maps.Keys(values.Configuration))); diff != "" {
+		t.Errorf("members of the configuration (-want +got):\n%s", diff)
+	}
+	// Another program is rolled out although its image is called the same.
+	if hash, err := s.serverHash(); err != nil || values.PodAnnotations["plainspec.dev/program"] != hash {
+		t.Errorf("annotations are %v, want the program's hash %s (%v)", values.PodAnnotations, hash, err)
 	}
 }
 
