@@ -33,7 +33,7 @@ const (
 	rootsWebhook   = "roots.validate.plainspec.dev"
 )
 
-// prepare makes the judge: of the same configuration and policies as the server's, but that it enforces.
+// prepare makes the judge, of the same configuration and policies as the server's.
 func (a *assessment) prepare(ctx context.Context) error {
 	config, err := a.configuration(ctx)
 	if err != nil {
@@ -44,7 +44,6 @@ func (a *assessment) prepare(ctx context.Context) error {
 		return err
 	}
 	defer remove()
-	config.Enforcement = v1alpha1.EnforcementEnforce
 	reviewer, err := assemble.Reviewer(ctx, assemble.Options{Config: config, ConfigFile: a.report.Basis.Configuration, Policies: folder})
 	if err != nil {
 		return fmt.Errorf("load policies (%s): %w", a.report.Basis.Policies, err)

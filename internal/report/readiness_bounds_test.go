@@ -3,6 +3,7 @@ package report_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"plainspec.dev/plainspec/internal/report"
@@ -24,6 +26,8 @@ type deployments struct {
 	count int
 	// expires is the number of the Deployment at which the cluster has forgotten the list, once.
 	expires int
+	// forbids is the number of the Deployment from which on reading is forbidden, if it is not 0.
+	forbids int
 	pages   int
 }
 
@@ -45,6 +49,9 @@ func (d *deployments) List(ctx context.Context, list client.ObjectList, options 
 			expired.ErrStatus.Continue = fmt.Sprintf("%d-now", from)
 			return expired
 		}
+	}
+	if d.forbids > 0 && from >= d.forbids {
+		return apierrors.NewForbidden(schema.GroupResource{Group: "apps", Resource: "deployments"}, "", errors.New("no longer"))
 	}
 	d.pages++
 	for i := from; i < d.count && i < from+int(o.Limit); i++ {
@@ -100,6 +107,15 @@ func TestReadinessReadsAllPagesAlsoWhenTheListIsForgotten(t *testing.T) {
 	}
 	if len(told) != 1050 || told[1049] != 1050 {
 		t.Errorf("progress was told %d times, want each of 1050 objects in turn", len(told))
+	}
+}
+
+func TestReadinessDoesNotCountTwiceWhatItMayReadHalfOf(t *testing.T) {
+	t.Parallel()
+	cluster := &deployments{Reader: fakeCluster(t, nil, nil, nil), count: 4, forbids: 2}
+	_, err := report.AssessReadiness(t.Context(), readinessOptions(cluster, 2))
+	if want := "list deployments: deployments.apps is forbidden: no longer"; err == nil || err.Error() != want {
+		t.Errorf("error = %v, want %q", err, want)
 	}
 }
 
