@@ -46,12 +46,17 @@ type serverOptions struct {
 	drain time.Duration
 	// policies is an overlay's folder, empty for none.
 	policies string
+	// policiesNamespace is the namespace whose ConfigMaps of policies it checks, empty for none.
+	policiesNamespace string
 	// completion is a YAML document with the configuration's member completion, empty for none.
 	completion string
 	// only is the one way in which the API server asks the server; empty means both.
 	only door
 	// namespacesOf is the name of the server whose namespaces it serves, too; empty means its own.
 	namespacesOf string
+	// rejections is the namespace in which Rejections are kept, and recorder the kubeconfig of who keeps them there. Empty
+	// for none.
+	rejections, recorder string
 	// certificate is the serving certificate; hosts are filled in.
 	certificate certs.LocalOptions
 }
@@ -141,6 +146,10 @@ func (s *server) launch(ctx context.Context) error {
 		"--metrics-bind-address=0",
 		"--drain-period=" + s.options.drain.String(),
 		"--log-level=debug",
+		"--audit-log=" + s.auditLog(),
+		"--rejections-namespace=" + s.options.rejections,
+		"--kubeconfig=" + s.options.recorder,
+		"--policies-namespace=" + s.options.policiesNamespace,
 	}
 	if s.options.policies != "" {
 		args = append(args, "--policies="+s.options.policies)
@@ -208,6 +217,9 @@ func (s *server) end(signal syscall.Signal) error {
 func (s *server) config() string { return filepath.Join(s.dir, "config.yaml") }
 
 func (s *server) logPath() string { return filepath.Join(s.dir, "server.log") }
+
+// auditLog is the path of the server's records.
+func (s *server) auditLog() string { return filepath.Join(s.dir, "rejections.log") }
 
 // lastWords is the last line that the server logged.
 func (s *server) lastWords() string {
@@ -287,7 +299,7 @@ func (s *server) apply(ctx context.Context) error {
 	}
 	options := registration.Options{
 		URL: "https://" + s.address, CABundle: s.caBundle, ExemptNamespaces: []string{metav1.NamespaceSystem},
-		CompleteAll: config.Completion.ConcernsAll(), CompletePods: config.Completion.ConcernsPods(),
+		CompleteAll: config.Completion.ConcernsAll(), CompletePods: config.Completion.ConcernsPods(), Namespace: s.options.policiesNamespace,
 	}
 	api := s.environment.client.AdmissionregistrationV1()
 	if s.options.asks(validates) {
