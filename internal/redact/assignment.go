@@ -1,9 +1,6 @@
 package redact
 
-import (
-	"strings"
-	"unicode"
-)
+import "strings"
 
 // secrets are the words that name a secret; what they are part of may be spelt apiKey, api-key or
 // API_KEY. A short one counts only where a word begins.
@@ -99,24 +96,8 @@ func assignments(s string) string {
 		if s[i] != '=' && s[i] != ':' || i < done {
 			continue
 		}
-		name, quoted, slash := nameBefore(s[done:i])
-		if !Sensitive(name) {
-			continue
-		}
-		start := i + 1
-		if start < len(s) && s[start] == '>' { // as in Ruby and PHP
-			start++
-		}
-		glued := start < len(s) && !isSpace(s[start])
-		if s[i] == ':' && glued && !quoted && (slash || !endsWithSecret(name)) {
-			continue // an image: oauth2-proxy:7.4, team/token:1.2
-		}
-		start += len(s[start:]) - len(strings.TrimLeft(s[start:], " \t\r\n"))
-		end := valueEnd(s, start)
-		if s[i] == ':' && isHeader(name) {
-			end = max(end, lineEnd(s, start))
-		}
-		if end == start {
+		start, end := given(s, done, i)
+		if start == end {
 			continue
 		}
 		b.WriteString(s[done:start])
@@ -128,6 +109,27 @@ func assignments(s string) string {
 	}
 	b.WriteString(s[done:])
 	return b.String()
+}
+
+// given is where the value starts and ends that is given by the mark at a byte, to a sensitive name
+// that stands before it and not before from. Both are one if nothing is.
+func given(s string, from, mark int) (start, end int) {
+	name, quoted, slash := nameBefore(s[from:mark])
+	if !Sensitive(name) {
+		return mark, mark
+	}
+	rest := strings.TrimPrefix(s[mark+1:], ">") // => in Ruby and PHP
+	value := strings.TrimLeft(rest, " \t\r\n")
+	glued := len(value) == len(rest)
+	if s[mark] == ':' && glued && !quoted && (slash || !endsWithSecret(name)) {
+		return mark, mark // an image: oauth2-proxy:7.4, team/token:1.2
+	}
+	start = len(s) - len(value)
+	end = valueEnd(s, start)
+	if s[mark] == ':' && isHeader(name) {
+		end = max(end, lineEnd(s, start))
+	}
+	return start, end
 }
 
 // isHeader reports whether a name is that of a header whose value has several words.
@@ -181,36 +183,39 @@ func valueEnd(s string, start int) int {
 	return end
 }
 
+// wordEnd is where a value ends that is one word or quoted: after its closing quote, or before the
+// next space or quote that is in no brackets.
 func wordEnd(s string, start int) int {
-	if start >= len(s) {
-		return len(s)
-	}
-	if s[start] == '\\' { // a text in a text: \"…\"
-		if quote := start + len(s[start:]) - len(strings.TrimLeft(s[start:], `\`)); quote < len(s) && strings.IndexByte(`"'`, s[quote]) >= 0 {
-			return closed(s, quote+1, s[start:quote+1])
-		}
-	}
-	if strings.IndexByte("\"'`", s[start]) >= 0 {
-		return quotedEnd(s, start)
-	}
-	if strings.HasPrefix(s[start:], "$'") || strings.HasPrefix(s[start:], `$"`) {
+	quote := start + len(s[start:]) - len(strings.TrimLeft(s[start:], `\`))
+	switch rest := s[start:]; {
+	case rest == "":
+		return start
+	case strings.HasPrefix(rest, "$'"), strings.HasPrefix(rest, `$"`):
 		return quotedEnd(s, start+1)
+	case isQuote(rest[0]):
+		return quotedEnd(s, start)
+	case quote > start && quote < len(s) && isQuote(s[quote]): // a text in a text: \"…\"
+		return closed(s, quote+1, s[start:quote+1])
 	}
 	depth := 0
 	for i := start; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '\\':
+		switch c := s[i]; c {
+		case '\\':
 			i++
-		case c == '(' || c == '{' || c == '[':
+		case '(', '{', '[':
 			depth++
-		case (c == ')' || c == '}' || c == ']') && depth > 0:
-			depth--
-		case depth == 0 && (isSpace(c) || c == '"' || c == '\'' || c == '`'):
-			return i
+		case ')', '}', ']':
+			depth = max(depth-1, 0)
+		default:
+			if depth == 0 && (isSpace(c) || isQuote(c)) {
+				return i
+			}
 		}
 	}
 	return len(s)
 }
+
+func isQuote(c byte) bool { return c == '"' || c == '\'' || c == '`' }
 
 // quotedEnd is where the quoted text ends that begins at start: behind its closing quote.
 func quotedEnd(s string, start int) int {
@@ -241,7 +246,7 @@ func closed(s string, from int, closing string) int {
 	return len(s)
 }
 
-func isSpace(c byte) bool { return unicode.IsSpace(rune(c)) }
+func isSpace(c byte) bool { return strings.IndexByte(" \t\r\n\v\f", c) >= 0 }
 
 // options takes out what follows a sensitive option, as in --token … and "--password", "…".
 func options(s string) string {

@@ -29,8 +29,8 @@ var passwordOptions = map[string]struct{ next, attached string }{
 }
 
 var (
-	// credentials are user and password of an option such as curl's -u; two numbers are a user and a group.
-	credentials = regexp.MustCompile(`^(-[uUE]|--?(?:[\w-]+-)?user=)?([^:%,=/\s]*)[:%](.+)$`)
+	// credentials are user and password, as of curl's -u; two numbers are a user and a group.
+	credentials = regexp.MustCompile(`^([^:%=/\s]*)[:%].`)
 	numbers     = regexp.MustCompile(`^\d*[:%]\d+$`)
 	// ordinary is the value of a -p that is no password: a port, a folder, or another option.
 	ordinary = regexp.MustCompile(`^(?:[\d.:/tcpud-]+|[./~-].*)$`)
@@ -70,20 +70,24 @@ const (
 func (c *Command) word(word string) string {
 	is := c.next
 	c.next = plain
-	switch {
-	case is == secret && slices.Contains(schemes, strings.ToLower(word)):
-		c.next = secret // Authorization: Bearer …
-		return word
-	case is == secret || is == perhaps && !ordinary.MatchString(word):
+	switch is {
+	case secret:
+		if slices.Contains(schemes, strings.ToLower(word)) {
+			c.next = secret // Authorization: Bearer …
+			return word
+		}
 		return mask
-	case is == account:
-		if m := credentials.FindStringSubmatch(word); m != nil && !numbers.MatchString(word) {
-			return m[2] + ":" + mask
+	case perhaps:
+		if !ordinary.MatchString(word) {
+			return mask
 		}
-	case is != script:
-		if name, _, assigned := strings.Cut(word, "="); assigned && Sensitive(name) && isName(name) {
-			return name + "=" + mask // whatever spaces it has
+	case account:
+		if user, ok := accountIn("", word); ok {
+			return user
 		}
+	}
+	if name, _, assigned := strings.Cut(word, "="); assigned && is != script && isName(name) && Sensitive(name) {
+		return name + "=" + mask // whatever spaces it has
 	}
 	if name, ends := strings.CutSuffix(word, ":"); ends && Sensitive(strings.Trim(name, `"'`)) {
 		c.next = secret // the name of a header, or a member of JSON
@@ -93,6 +97,15 @@ func (c *Command) word(word string) string {
 		return c.words(word)
 	}
 	return c.simple(word)
+}
+
+// accountIn is user:password behind an option without the password; false if it is none.
+func accountIn(option, text string) (string, bool) {
+	m := credentials.FindStringSubmatch(text)
+	if m == nil || numbers.MatchString(text) {
+		return "", false
+	}
+	return option + m[1] + ":" + mask, true
 }
 
 // simple is a word without spaces and quotes around it.
@@ -115,43 +128,46 @@ func (c *Command) simple(word string) string {
 
 // option is a word that begins with a dash.
 func (c *Command) option(word string, assigned bool) string {
-	known := passwordOptions[c.program]
-	if strings.HasPrefix(word, "--") || len(word) < 2 {
-		switch {
-		case assigned && credentials.MatchString(word):
-			m := credentials.FindStringSubmatch(word)
-			if strings.HasSuffix(m[1], "user=") && !numbers.MatchString(m[2]+":"+m[3]) {
-				return m[1] + m[2] + ":" + mask
-			}
-		case !assigned && Sensitive(word):
-			c.next = secret
-			return word
-		case !assigned && strings.HasSuffix(word, "user"):
-			c.next = account
-		}
-		return clean(word)
+	if !strings.HasPrefix(word, "--") && len(word) > 1 {
+		return c.short(word, assigned)
 	}
-	letter := word[1:2]
+	name, value, _ := strings.Cut(word, "=")
+	switch takesAccount := strings.HasSuffix(name, "user"); {
+	case assigned && takesAccount:
+		if shown, ok := accountIn(name+"=", value); ok {
+			return shown
+		}
+	case assigned:
+	case Sensitive(word):
+		c.next = secret
+	case takesAccount:
+		c.next = account
+	}
+	return clean(word)
+}
+
+// short is an option of one dash: a letter, perhaps with its value, or a name.
+func (c *Command) short(word string, assigned bool) string {
+	letter, value := word[1:2], word[2:]
+	known := passwordOptions[c.program]
+	accounts := strings.Contains("uUE", letter)
 	switch {
-	case len(word) > 2 && strings.Contains(known.attached, letter):
+	case value != "" && strings.Contains(known.attached, letter):
 		return word[:2] + mask
-	case len(word) == 2 && strings.Contains(known.next, letter):
+	case value == "" && strings.Contains(known.next, letter), !assigned && Sensitive(word):
 		c.next = secret
 	case word == "-p":
 		c.next = perhaps
+	case value == "" && accounts:
+		c.next = account
 	case word[len(word)-1] == 'c' && isName(word):
 		c.next = script
-	case len(word) == 2 && strings.Contains("uUE", letter):
-		c.next = account
-	case !assigned && Sensitive(word):
-		c.next = secret
-	default:
-		if m := credentials.FindStringSubmatch(word); m != nil && m[1] != "" && !strings.HasSuffix(m[1], "=") && !numbers.MatchString(m[2]+":"+m[3]) {
-			return m[1] + m[2] + ":" + mask
+	case accounts:
+		if shown, ok := accountIn(word[:2], value); ok {
+			return shown
 		}
-		return clean(word)
 	}
-	return word
+	return clean(word)
 }
 
 // words is a text of several words, or a quoted one.

@@ -38,6 +38,7 @@ func TestText(t *testing.T) {
 		"JSON in JSON":                           {`"{\"password\":\"a b\",\"n\":1}"`, `"{\"password\":…,\"n\":1}"`},
 		"a hash of Ruby":                         {`'password' => 'a b', 'n' => 1`, `'password' => …, 'n' => 1`},
 		"a value with separators":                {"password=a,b;c&d next", "password=… next"},
+		"a value of letters beyond ASCII":        {"password=sà\u00a0cret next", "password=… next"},
 		"a value with escaped spaces":            {`password=a\ b next`, `password=… next`},
 		"a value from a command":                 {"password=$(cat a | b c) next", "password=…) next"},
 		"a quoted value that does not end":       {`password="a b`, `password=…`},
