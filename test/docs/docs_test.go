@@ -6,11 +6,13 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
 
 	"plainspec.dev/plainspec/api/config/v1alpha1"
@@ -150,4 +152,93 @@ func TestREADMEIsShort(t *testing.T) {
 	if n := strings.Count(documents(t)["README.md"], "\n"); n > 150 {
 		t.Errorf("README.md has %d lines, at most 150 are read", n)
 	}
+}
+
+// The threat model names the test that holds an answer, and no threat of SIG Security's is left out.
+func TestThreatsHaveTheirTests(t *testing.T) {
+	t.Parallel()
+	text := documents(t)[filepath.Join("docs", "threat-model.md")]
+	tests := testNames(t)
+	named := regexp.MustCompile("`(Test[A-Za-z0-9]+)`").FindAllStringSubmatch(text, -1)
+	if len(named) < 30 {
+		t.Errorf("docs/threat-model.md names %d tests", len(named))
+	}
+	for _, name := range named {
+		if !tests[name[1]] {
+			t.Errorf("docs/threat-model.md names %s, which is no test", name[1])
+		}
+	}
+	rows := regexp.MustCompile(`(?m)^\| (\d[\d, ]*) \|`).FindAllStringSubmatch(text, -1)
+	answered := make(map[string]bool)
+	for _, row := range rows {
+		for number := range strings.SplitSeq(row[1], ",") {
+			answered[strings.TrimSpace(number)] = true
+		}
+	}
+	for number := 1; number <= 18; number++ {
+		if !answered[strconv.Itoa(number)] {
+			t.Errorf("docs/threat-model.md has no answer to threat %d", number)
+		}
+	}
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "| ") && !strings.HasPrefix(line, "| ---") && strings.Count(line, " test, or gap |") == 0 &&
+			!strings.Contains(line, "`Test") && !strings.Contains(strings.ToLower(line), "**gap**") {
+			t.Errorf("docs/threat-model.md: neither test nor gap: %s", line)
+		}
+	}
+}
+
+// Each metric of the server is explained, and no other one.
+func TestMetricsAreExplained(t *testing.T) {
+	t.Parallel()
+	known := regexp.MustCompile(`"(plainspec_[a-z_]+)"`)
+	explained := regexp.MustCompile("`(plainspec_[a-z_]+)[`{]")
+	want, got := make(map[string]bool), make(map[string]bool)
+	for _, text := range goFiles(t, func(name string) bool {
+		return !strings.HasSuffix(name, "_test.go") && !strings.HasPrefix(name, "test/") && !strings.HasPrefix(name, "tools/")
+	}) {
+		for _, match := range known.FindAllStringSubmatch(text, -1) {
+			want[match[1]] = true
+		}
+	}
+	for _, match := range explained.FindAllStringSubmatch(documents(t)[filepath.Join("docs", "operations.md")], -1) {
+		got[match[1]] = true
+	}
+	if diff := cmp.Diff(want, got); diff != "" || len(want) == 0 {
+		t.Errorf("metrics in docs/operations.md (-in code +explained):\n%s", diff)
+	}
+}
+
+// testNames returns the names of all tests of the module.
+func testNames(t *testing.T) map[string]bool {
+	t.Helper()
+	found := make(map[string]bool)
+	test := regexp.MustCompile(`(?m)^func (Test[A-Za-z0-9_]+)\(`)
+	for _, text := range goFiles(t, func(name string) bool { return strings.HasSuffix(name, "_test.go") }) {
+		for _, match := range test.FindAllStringSubmatch(text, -1) {
+			found[match[1]] = true
+		}
+	}
+	return found
+}
+
+// goFiles returns the text of the Go files of the module whose path is wanted.
+func goFiles(t *testing.T, wanted func(name string) bool) map[string]string {
+	t.Helper()
+	found := make(map[string]string)
+	err := fs.WalkDir(os.DirFS(root), ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && name != "." {
+			return fs.SkipDir
+		}
+		if entry.IsDir() || filepath.Ext(name) != ".go" || !wanted(filepath.ToSlash(name)) {
+			return nil
+		}
+		text, err := os.ReadFile(filepath.Join(root, name))
+		found[name] = string(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
 }
