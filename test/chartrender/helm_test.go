@@ -21,6 +21,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
+
+	"plainspec.dev/plainspec/test/cluster"
 )
 
 const (
@@ -32,38 +34,23 @@ const (
 	kubeVersion = "1.36.0"
 )
 
-// A helm is one of the two programs that install the chart, by the name of its module in tools/.
+// A helm is one of the two programs that install the chart, by its major version.
 type helm string
 
 const (
-	helm4 helm = "helm4"
-	helm3 helm = "helm3"
+	helm4 helm = "4"
+	helm3 helm = "3"
 )
 
-// program returns the path of the Helm that the go command keeps in its build cache, built once.
-func (h helm) program() (string, error) { return programs[h]() }
-
+// programs are their paths; each is built once.
 var programs = map[helm]func() (string, error){
-	helm4: sync.OnceValues(func() (string, error) { return build(helm4) }),
-	helm3: sync.OnceValues(func() (string, error) { return build(helm3) }),
-}
-
-func build(h helm) (string, error) {
-	// Other tests than the first also wait for it: no test's context must end it.
-	cmd := exec.CommandContext(context.Background(), "go", "tool", "-n", "-modfile="+filepath.Join("tools", string(h), "go.mod"), "helm") //nolint:forbidigo // see above
-	cmd.Dir = root
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("build %s: %w\n%s", h, err, stderr.String())
-	}
-	return strings.TrimSpace(string(out)), nil
+	helm4: sync.OnceValues(func() (string, error) { return cluster.Helm(context.Background(), string(helm4), os.Stderr) }), //nolint:forbidigo // no test's context: others wait for it, too
+	helm3: sync.OnceValues(func() (string, error) { return cluster.Helm(context.Background(), string(helm3), os.Stderr) }), //nolint:forbidigo // as above
 }
 
 // run runs Helm and returns what it prints, and as an error what it says if it fails.
 func (h helm) run(ctx context.Context, args ...string) (string, error) {
-	program, err := h.program()
+	program, err := programs[h]()
 	if err != nil {
 		return "", err
 	}
@@ -73,7 +60,7 @@ func (h helm) run(ctx context.Context, args ...string) (string, error) {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("%s %s: %w\n%s", h, args[0], err, stderr.String())
+		return "", fmt.Errorf("helm %s of version %s: %w\n%s", args[0], h, err, stderr.String())
 	}
 	return stdout.String(), nil
 }
