@@ -51,12 +51,14 @@ import (
 const workers = 2
 
 func main() {
-	kubeconfig := flag.String("kubeconfig", "", "`file` that says how to reach the API server")
-	flag.Parse()
+	// controller-runtime has put a flag of this name into the common set.
+	flags := flag.NewFlagSet(filepath.Base(os.Args[0]), flag.ExitOnError)
+	kubeconfig := flags.String("kubeconfig", "", "`file` that says how to reach the API server")
+	_ = flags.Parse(os.Args[1:]) // it ends the program instead of returning an error
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	ctrllog.SetLogger(klog.Background())
 	var err error
-	switch name := filepath.Base(os.Args[0]); name {
+	switch name := flags.Name(); name {
 	case "cert-manager-controller":
 		err = issue(ctx, *kubeconfig)
 	case "cert-manager-cainjector":
@@ -122,6 +124,8 @@ func inject(ctx context.Context, kubeconfig string) error {
 	if err != nil {
 		return fmt.Errorf("read kubeconfig: %w", err)
 	}
+	// The injectors sign what they write with it, and write nothing without.
+	config.UserAgent = "cert-manager-cainjector"
 	manager, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:  scheme,
 		Metrics: metricsserver.Options{BindAddress: "0"},
