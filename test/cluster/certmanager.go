@@ -9,13 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-
-	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
-	cmmetav1 "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/wait"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 const (
@@ -108,17 +101,12 @@ func (c *Cluster) RunCertManager(ctx context.Context) (*CertManager, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, args := range [][]string{
+	install := [][]string{
 		{"apply", "--server-side", "--force-conflicts", "--filename=" + assets.CRDs},
 		{"wait", "--for=condition=Established", "--timeout=" + certManagerTimeout.String(), "--filename=" + assets.CRDs},
-	} {
-		result, err := c.Kubectl(ctx, args...)
-		if err == nil && result.ExitCode != 0 {
-			err = errors.New(strings.TrimSpace(result.Stderr))
-		}
-		if err != nil {
-			return nil, fmt.Errorf("install cert-manager's kinds: %w", err)
-		}
+	}
+	if err := c.kubectlEach(ctx, install); err != nil {
+		return nil, fmt.Errorf("install cert-manager's kinds: %w", err)
 	}
 	if err := c.CreateNamespace(ctx, certManagerNamespace); err != nil {
 		return nil, err
@@ -144,34 +132,40 @@ func (c *Cluster) runCertManager(name, path, account string) (*Process, error) {
 	return c.Run(Program{Name: name, Path: path, Args: []string{"--kubeconfig=" + kubeconfig}})
 }
 
+// probeIssuer is what the controller is asked for first.
+const probeIssuer = `apiVersion: cert-manager.io/v1
+kind: Issuer
+metadata:
+  name: probe
+  namespace: ` + certManagerNamespace + `
+spec:
+  selfSigned: {}
+`
+
 // awaitIssuer creates an issuer, waits until the controller calls it ready, and
 // removes it.
 func (c *Cluster) awaitIssuer(ctx context.Context) error {
-	scheme := runtime.NewScheme()
-	if err := certmanagerv1.AddToScheme(scheme); err != nil {
-		return err
+	file := filepath.Join(c.dir, "cert-manager-probe.yaml")
+	if err := os.WriteFile(file, []byte(probeIssuer), 0o600); err != nil {
+		return fmt.Errorf("write an issuer: %w", err)
 	}
-	api, err := client.New(c.Config(), client.Options{Scheme: scheme})
-	if err != nil {
-		return fmt.Errorf("connect to the cluster: %w", err)
-	}
-	issuer := &certmanagerv1.Issuer{
-		ObjectMeta: metav1.ObjectMeta{GenerateName: "probe-", Namespace: certManagerNamespace},
-		Spec:       certmanagerv1.IssuerSpec{IssuerConfig: certmanagerv1.IssuerConfig{SelfSigned: &certmanagerv1.SelfSignedIssuer{}}},
-	}
-	if err := api.Create(ctx, issuer); err != nil {
-		return fmt.Errorf("create an issuer: %w", err)
-	}
-	err = wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, certManagerTimeout, true, func(ctx context.Context) (bool, error) {
-		if err := api.Get(ctx, client.ObjectKeyFromObject(issuer), issuer); err != nil {
-			return false, err
-		}
-		for _, condition := range issuer.Status.Conditions {
-			if condition.Type == certmanagerv1.IssuerConditionReady && condition.Status == cmmetav1.ConditionTrue {
-				return true, nil
-			}
-		}
-		return false, nil
+	return c.kubectlEach(ctx, [][]string{
+		{"apply", "--filename=" + file},
+		{"wait", "--for=condition=Ready", "--timeout=" + certManagerTimeout.String(), "--filename=" + file},
+		{"delete", "--filename=" + file},
 	})
-	return errors.Join(err, api.Delete(ctx, issuer))
+}
+
+// kubectlEach runs kubectl once for each list of arguments, until one fails.
+func (c *Cluster) kubectlEach(ctx context.Context, runs [][]string) error {
+	for _, args := range runs {
+		result, err := c.Kubectl(ctx, args...)
+		if err != nil {
+			return err
+		}
+		if result.ExitCode != 0 {
+			return fmt.Errorf("kubectl %s: %s", args[0], strings.TrimSpace(result.Stderr))
+		}
+	}
+	return nil
 }
