@@ -44,7 +44,7 @@ func command(t *testing.T, args ...string) (process *exec.Cmd, stderr *strings.B
 		t.Fatal(err)
 	}
 	process = exec.CommandContext(t.Context(), executable, args...)
-	process.Env = append(os.Environ(), asServer+"=1")
+	process.Env = append(os.Environ(), asServer+"=1", "KUBECONFIG=", "KUBERNETES_SERVICE_HOST=") // no cluster is near
 	stderr = &strings.Builder{}
 	process.Stderr = stderr
 	return process, stderr
@@ -107,6 +107,18 @@ func TestWhatCannotServeEndsWithOneLine(t *testing.T) {
 		"a missing configuration file": {
 			args: []string{"--config=DIR/none.yaml"},
 			want: "error: load configuration: open DIR/none.yaml: no such file or directory\n",
+		},
+		"an audit log that cannot be opened": {
+			args: []string{"--audit-log=DIR/none/audit.log"},
+			want: "error: --audit-log: open audit log: open DIR/none/audit.log: no such file or directory\n",
+		},
+		"rejections without a cluster": {
+			args: []string{"--rejections-namespace=plainspec-system"},
+			want: "error: --rejections-namespace: find the API server: how to reach it is not known: give --kubeconfig, set $KUBECONFIG, or run in a Pod with a service account\n",
+		},
+		"rejections with a missing kubeconfig": {
+			args: []string{"--rejections-namespace=plainspec-system", "--kubeconfig=DIR/none"},
+			want: "error: --rejections-namespace: find the API server: stat DIR/none: no such file or directory\n",
 		},
 		"a configuration file with a typo": {
 			args: []string{"--config=DIR/config.yaml"},

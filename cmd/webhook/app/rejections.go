@@ -62,7 +62,7 @@ func restConfig(file string) (config *rest.Config, err error) {
 		config, err = clientcmd.NewNonInteractiveDeferredLoadingClientConfig(clientcmd.NewDefaultClientConfigLoadingRules(), nil).ClientConfig()
 	default:
 		if config, err = rest.InClusterConfig(); errors.Is(err, rest.ErrNotInCluster) {
-			err = errors.New("how to reach the API server is not known: give --kubeconfig, set $KUBECONFIG, or run in a Pod with a service account")
+			err = errors.New("how to reach it is not known: give --kubeconfig, set $KUBECONFIG, or run in a Pod with a service account")
 		}
 	}
 	if err != nil {
