@@ -34,11 +34,11 @@ func newAuthority(t *testing.T, name string, notAfter time.Time, parent *authori
 	return a
 }
 
-// sign returns a serving certificate for a host that is valid until notAfter.
-func (a *authority) sign(t *testing.T, host string, notAfter time.Time) *tls.Certificate {
+// sign returns a serving certificate for servingHost that is valid until notAfter.
+func (a *authority) sign(t *testing.T, notAfter time.Time) *tls.Certificate {
 	t.Helper()
 	leaf, key := signed(t, &x509.Certificate{
-		SerialNumber: big.NewInt(2), NotBefore: notAfter.AddDate(-1, 0, 0), NotAfter: notAfter, DNSNames: []string{host},
+		SerialNumber: big.NewInt(2), NotBefore: notAfter.AddDate(-1, 0, 0), NotAfter: notAfter, DNSNames: []string{servingHost},
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}, a)
 	certificate := &tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: key, Leaf: leaf}

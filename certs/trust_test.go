@@ -190,7 +190,7 @@ func TestTrustSaysWhichWebhookDoesNotTrustTheCertificate(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				ours := newAuthority(t, "ours", time.Date(2000, 2, 1, 0, 0, 0, 0, time.UTC), nil)
-				certificate := ours.sign(t, servingHost, time.Date(2000, 3, 1, 0, 0, 0, 0, time.UTC))
+				certificate := ours.sign(t, time.Date(2000, 3, 1, 0, 0, 0, 0, time.UTC))
 				c := &configurations{}
 				c.set(ours.bundle)
 				tc.prepare(t, c, ours)
@@ -209,7 +209,7 @@ func TestTrustFollowsIntermediateAuthorities(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		expiry := time.Now().AddDate(0, 1, 0)
 		root := newAuthority(t, "root", expiry, nil)
-		certificate := newAuthority(t, "intermediate", expiry, root).sign(t, servingHost, expiry)
+		certificate := newAuthority(t, "intermediate", expiry, root).sign(t, expiry)
 		c := &configurations{}
 		c.set(root.bundle)
 		trust := newTrust(t, c, logr.Discard())
@@ -226,7 +226,7 @@ func TestAChangedBundleCountsAfterAMoment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		expiry := time.Now().AddDate(0, 1, 0)
 		before, after := newAuthority(t, "before", expiry, nil), newAuthority(t, "after", expiry, nil)
-		old, renewed := before.sign(t, servingHost, expiry), after.sign(t, servingHost, expiry)
+		old, renewed := before.sign(t, expiry), after.sign(t, expiry)
 		c := &configurations{}
 		c.set(before.bundle)
 		trust := newTrust(t, c, logr.Discard())
@@ -271,7 +271,7 @@ func TestTrustKeepsWhatItKnowsWhileTheAPIServerIsGone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ours := newAuthority(t, "ours", time.Now().AddDate(0, 1, 0), nil)
-		certificate := ours.sign(t, servingHost, time.Now().AddDate(0, 1, 0))
+		certificate := ours.sign(t, time.Now().AddDate(0, 1, 0))
 		c := &configurations{}
 		c.set(ours.bundle)
 		var log bytes.Buffer
@@ -307,7 +307,7 @@ func TestTrustLooksOftenOnlyWhileSomebodyWaits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ours := newAuthority(t, "ours", time.Now().AddDate(0, 1, 0), nil)
-		certificate := ours.sign(t, servingHost, time.Now().AddDate(0, 1, 0))
+		certificate := ours.sign(t, time.Now().AddDate(0, 1, 0))
 		c := &configurations{}
 		c.set(nil)
 		trust := newTrust(t, c, logr.Discard())
