@@ -105,6 +105,7 @@ func startServer(ctx context.Context, s state, c *cluster.Cluster) (*server, err
 		"--metrics-bind-address=" + ports[1],
 		"--health-probe-bind-address=" + v.probe,
 		"--drain-period=2s",
+		"--audit-log=" + s.path("logs", "rejections.log"),
 		"--log-format=text",
 	}})
 	if err != nil {
