@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // whatever a kubeconfig asks for to log in
 	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // clusterFlags say which cluster is read, as whom, and where Plainspec lives in it.
@@ -35,6 +37,8 @@ func (c *clusterFlags) add(command *cobra.Command) {
 
 // connect returns how to reach the cluster; no request is made.
 func (c *clusterFlags) connect() (*rest.Config, error) {
+	// Clients would complain of having no logger once they are half a minute old.
+	log.SetLogger(logr.Discard())
 	files, err := c.config.ToRawKubeConfigLoader().RawConfig()
 	if err != nil {
 		return nil, fmt.Errorf("read kubeconfig: %w", err)

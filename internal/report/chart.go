@@ -70,7 +70,7 @@ func (p period) name(bar int) string {
 	return from.Format("2 Jan 2006") + " to " + from.AddDate(0, 0, p.days-1).Format("2 Jan 2006")
 }
 
-// x and width place a bar, in percent of the chart's width.
+// width, center and x place a bar, in percent of the chart's width.
 func (p period) width() float64 { return min(72/float64(p.bars), widestBar) }
 
 func (p period) center(bar int) float64 { return (float64(bar) + 0.5) * 100 / float64(p.bars) }
@@ -170,21 +170,20 @@ func stack(counts []*count, p period) stacked {
 		highest = max(highest, sum)
 	}
 	step := niceStep(highest)
-	top := (highest + step - 1) / step * step
+	top := max(step, (highest+step-1)/step*step)
 	for level := 0; level <= top; level += step {
-		s.Levels = append(s.Levels, tick{At: pixels(plotHeight * (1 - float64(level)/float64(top))), Text: strconv.Itoa(level)})
+		s.Levels = append(s.Levels, tick{At: pixels(plotHeight * float64(top-level) / float64(top)), Text: strconv.Itoa(level)})
 	}
 	for i := range p.bars {
 		b := bar{X: p.x(i), Title: p.name(i) + ":"}
-		y := float64(plotHeight)
+		sum := 0
 		for series, c := range counts {
 			n := c.series[i]
 			if n == 0 {
 				continue
 			}
-			height := plotHeight * float64(n) / float64(top)
-			y -= height
-			b.Parts = append(b.Parts, rect{Y: pixels(y), Height: pixels(height), Series: series})
+			sum += n
+			b.Parts = append(b.Parts, rect{Y: pixels(plotHeight * float64(top-sum) / float64(top)), Height: pixels(plotHeight * float64(n) / float64(top)), Series: series})
 			b.Title += fmt.Sprintf("\n%d %s", n, c.Name)
 			s.Numbers = append(s.Numbers, number{When: p.name(i), Name: c.Name, Count: n})
 		}

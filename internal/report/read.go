@@ -12,6 +12,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/validation/path"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
@@ -116,16 +117,19 @@ func (s Source) Nothing(f Filter, all int) string {
 // Get returns the record with an id, or the only one whose id begins so.
 func (s Source) Get(ctx context.Context, id string) (*auditv1alpha1.Rejection, error) {
 	id = strings.ToLower(strings.TrimSpace(id))
+	if len(path.IsValidPathSegmentName(id)) > 0 {
+		return s.find(ctx, id)
+	}
 	var record auditv1alpha1.Rejection
 	err := s.Client.Get(ctx, client.ObjectKey{Namespace: s.Namespace, Name: id}, &record)
 	switch {
-	case err == nil:
-		clean(reflect.ValueOf(&record).Elem())
-		return &record, nil
-	case !apierrors.IsNotFound(err) && !apierrors.IsInvalid(err):
+	case apierrors.IsNotFound(err):
+		return s.find(ctx, id)
+	case err != nil:
 		return nil, s.explain(err)
 	}
-	return s.find(ctx, id)
+	clean(reflect.ValueOf(&record).Elem())
+	return &record, nil
 }
 
 // find looks for an id by its beginning.
