@@ -1,6 +1,9 @@
 package redact
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // secrets are the words that name a secret; what they are part of may be spelt apiKey, api-key or
 // API_KEY. A short one counts only where a word begins.
@@ -61,13 +64,8 @@ func namesIt(name, lower string, end int) bool {
 		end++
 	}
 	rest := strings.TrimRight(lower[end:], "0123456789")
-	if rest == "" {
+	if rest == "" || slices.Contains(suffixes, rest) {
 		return true
-	}
-	for _, suffix := range suffixes {
-		if rest == suffix {
-			return true
-		}
 	}
 	if rest[0] == 's' && len(rest) > 1 {
 		end++
@@ -248,6 +246,14 @@ func closed(s string, from int, closing string) int {
 
 func isSpace(c byte) bool { return strings.IndexByte(" \t\r\n\v\f", c) >= 0 }
 
+// nameEnd is where the name that begins at a byte ends.
+func nameEnd(s string, from int) int {
+	for from < len(s) && isNameByte(s[from]) {
+		from++
+	}
+	return from
+}
+
 // options takes out what follows a sensitive option, as in --token … and "--password", "…".
 func options(s string) string {
 	var b strings.Builder
@@ -256,10 +262,7 @@ func options(s string) string {
 		if s[i] != '-' || i < done || i > 0 && isNameByte(s[i-1]) {
 			continue
 		}
-		end := i
-		for end < len(s) && isNameByte(s[end]) {
-			end++
-		}
+		end := nameEnd(s, i)
 		start := end + len(s[end:]) - len(strings.TrimLeft(s[end:], " \t\r\n\"',\\"))
 		if start == end || start == len(s) || s[start] == '-' || strings.HasPrefix(s[start:], mask) || !Sensitive(s[i:end]) {
 			i = max(i, end-1)

@@ -12,7 +12,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
@@ -117,7 +117,7 @@ func (s Source) Nothing(f Filter, all int) string {
 // Get returns the record with an id, or the only one whose id begins so.
 func (s Source) Get(ctx context.Context, id string) (*auditv1alpha1.Rejection, error) {
 	id = strings.ToLower(strings.TrimSpace(id))
-	if len(path.IsValidPathSegmentName(id)) > 0 {
+	if len(content.IsPathSegmentName(id)) > 0 {
 		return s.find(ctx, id)
 	}
 	var record auditv1alpha1.Rejection

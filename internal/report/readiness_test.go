@@ -116,17 +116,17 @@ func assess(t *testing.T, cluster []byte, forbidden, absent []string, options []
 	return report.AssessReadiness(t.Context(), o)
 }
 
-func fakeCluster(t testing.TB, cluster []byte, forbidden, absent []string) client.Client {
-	t.Helper()
+func fakeCluster(tb testing.TB, cluster []byte, forbidden, absent []string) client.Client {
+	tb.Helper()
 	scheme := runtime.NewScheme()
 	if err := errors.Join(corev1.AddToScheme(scheme), admissionregistrationv1.AddToScheme(scheme), auditv1alpha1.AddToScheme(scheme)); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var objects []client.Object
 	for document := range strings.SplitSeq(string(cluster), "\n---\n") {
 		object := &unstructured.Unstructured{}
 		if err := yaml.Unmarshal([]byte(document), &object.Object); err != nil {
-			t.Fatalf("%v in:\n%s", err, document)
+			tb.Fatalf("%v in:\n%s", err, document)
 		}
 		if len(object.Object) > 0 {
 			objects = append(objects, object)

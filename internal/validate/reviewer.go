@@ -164,15 +164,13 @@ func (r *Reviewer) Review(ctx context.Context, req Request, now time.Time) (Deci
 	undecided := func(err error) (Decision, error) {
 		return Decision{}, &UndecidedError{Binding: binding, Err: err}
 	}
-	if req.Operation == Update && len(req.OldObject) > 0 {
-		same, err := workload.SameTemplate(req.Object, req.OldObject, kind)
-		if err != nil {
-			return undecided(err)
-		}
-		if same {
-			d.Skipped = SkipUnchanged
-			return d, nil
-		}
+	same, err := req.unchanged(kind)
+	if err != nil {
+		return undecided(err)
+	}
+	if same {
+		d.Skipped = SkipUnchanged
+		return d, nil
 	}
 	object, err := workload.Decode(req.Object, kind)
 	if err != nil {
@@ -214,6 +212,14 @@ func (r *Reviewer) Complete(ctx context.Context, req Request) (mutate.Result, er
 		return mutate.Result{Skipped: skip}, nil
 	}
 	return r.options.Completer.Complete(ctx, req.completion(kind))
+}
+
+// unchanged reports whether the request is an update that leaves the Pod template as it was.
+func (r *Request) unchanged(kind kinds.Kind) (bool, error) {
+	if r.Operation != Update || len(r.OldObject) == 0 {
+		return false, nil
+	}
+	return workload.SameTemplate(r.Object, r.OldObject, kind)
 }
 
 func (r *Request) completion(kind kinds.Kind) mutate.Input {

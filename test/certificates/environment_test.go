@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -196,9 +197,7 @@ func (i *installation) edit(t *testing.T, change func(annotations map[string]str
 				return err
 			}
 			annotations := map[string]string{}
-			for key, value := range object.GetAnnotations() {
-				annotations[key] = value
-			}
+			maps.Copy(annotations, object.GetAnnotations())
 			var reached []*admissionregistrationv1.WebhookClientConfig
 			switch object := object.(type) {
 			case *admissionregistrationv1.ValidatingWebhookConfiguration:
@@ -309,12 +308,12 @@ func (i *installation) renew(t *testing.T, certificate string) *corev1.Secret {
 	return secret
 }
 
-// parse returns the certificate in a file of a Secret.
-func parse(t *testing.T, secret *corev1.Secret, file string) *x509.Certificate {
+// parse returns the certificate in a Secret.
+func parse(t *testing.T, secret *corev1.Secret) *x509.Certificate {
 	t.Helper()
-	block, _ := pem.Decode(secret.Data[file])
+	block, _ := pem.Decode(secret.Data[certs.CertificateFile])
 	if block == nil {
-		t.Fatalf("%s of Secret %s is no PEM", file, secret.Name)
+		t.Fatalf("%s of Secret %s is no PEM", certs.CertificateFile, secret.Name)
 	}
 	certificate, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
@@ -326,14 +325,14 @@ func parse(t *testing.T, secret *corev1.Secret, file string) *x509.Certificate {
 // serial is the serial number of a Secret's certificate.
 func serial(t *testing.T, secret *corev1.Secret) string {
 	t.Helper()
-	return parse(t, secret, certs.CertificateFile).SerialNumber.String()
+	return parse(t, secret).SerialNumber.String()
 }
 
 // served is the serial number of the certificate that the server serves.
 func (i *installation) served(t *testing.T) string {
 	t.Helper()
 	// Who signed it is asked elsewhere.
-	dialer := &tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // see above
+	dialer := &tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}}
 	connection, err := dialer.DialContext(t.Context(), "tcp", i.address)
 	if err != nil {
 		t.Fatal(err)

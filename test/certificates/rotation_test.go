@@ -110,7 +110,7 @@ func (i *installation) renewAuthority(t *testing.T) *corev1.Secret {
 	t.Helper()
 	before, count := i.secret(t, authority), i.authorities(t)
 	after := i.renew(t, authority)
-	oldKey, newKey := parse(t, before, certs.CertificateFile).PublicKey.(*ecdsa.PublicKey), parse(t, after, certs.CertificateFile).PublicKey.(*ecdsa.PublicKey) //nolint:forcetypeassert // a panic would say so
+	oldKey, newKey := parse(t, before).PublicKey.(*ecdsa.PublicKey), parse(t, after).PublicKey.(*ecdsa.PublicKey) //nolint:forcetypeassert // a panic would say so
 	if oldKey.Equal(newKey) {
 		t.Error("the new authority has the old one's key")
 	}
@@ -118,7 +118,7 @@ func (i *installation) renewAuthority(t *testing.T) *corev1.Secret {
 		t.Error("the authority is in the CA bundle before anything was signed by it")
 	}
 	renewed := i.renew(t, serving)
-	leaf, signer := parse(t, renewed, certs.CertificateFile), parse(t, after, certs.CertificateFile)
+	leaf, signer := parse(t, renewed), parse(t, after)
 	if err := leaf.CheckSignatureFrom(signer); err != nil {
 		t.Errorf("the leaf is not signed by the new authority: %v", err)
 	}

@@ -306,6 +306,7 @@ func checkBills(t *testing.T, b *built) {
 
 // run starts the program of the image as a kubelet would: as it is, with nothing around it.
 func run(t *testing.T, program []byte) {
+	t.Helper()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "webhook")
 	if err := os.WriteFile(path, program, 0o500); err != nil {

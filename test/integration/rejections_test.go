@@ -283,7 +283,7 @@ func (p *proxy) open() {
 		for {
 			client, err := listener.Accept()
 			if err != nil {
-				return nil // it was closed
+				return nil //nolint:nilerr // it was closed
 			}
 			server, err := net.Dial("tcp", p.target) //nolint:noctx // close ends it
 			if err != nil {
