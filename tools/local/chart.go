@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// chartNamespace and chartRelease are what the documentation calls them.
-	chartNamespace = "plainspec-system"
+	// plainspecNamespace and chartRelease are what the documentation calls them.
+	plainspecNamespace = "plainspec-system"
 	chartRelease   = "plainspec"
 	// chartImage with chartTag is the image that the server's program stands for.
 	chartImage = "plainspec.dev/webhook"
@@ -32,7 +32,7 @@ const (
 
 // installedAdvice says how to go on where the chart is installed.
 const installedAdvice = `  kubectl get pods --namespace plainspec-system                      # Plainspec's replicas: processes of this machine, with logs below
-  kubectl get certificates,rejections --namespace plainspec-system   # what cert-manager issued; what was refused
+  kubectl get certificates --namespace plainspec-system              # what cert-manager issued
 `
 
 // buildForChart builds what only an installation needs.
@@ -77,7 +77,7 @@ func (i *installation) install(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	command := exec.CommandContext(ctx, i.helm, "upgrade", chartRelease, "charts/plainspec", "--install", "--namespace", chartNamespace,
+	command := exec.CommandContext(ctx, i.helm, "upgrade", chartRelease, "charts/plainspec", "--install", "--namespace", plainspecNamespace,
 		"--create-namespace", "--wait", "--timeout", installTimeout.String(), "--values", "-")
 	command.Dir, command.Stdin = i.state.root, strings.NewReader(values)
 	// The user's own Helm is neither read nor written.
@@ -138,5 +138,5 @@ func (i *installation) publish() error {
 	if err != nil {
 		return err
 	}
-	return i.state.writeRunning(running{Server: hash, Webhook: "Service " + chartNamespace + "/" + chartRelease, Since: time.Now()})
+	return i.state.writeRunning(running{Server: hash, Webhook: "Service " + plainspecNamespace + "/" + chartRelease, Since: time.Now()})
 }

@@ -89,6 +89,9 @@ type server struct {
 // startServer runs the server with fresh certificates on free ports and waits
 // until it is ready.
 func startServer(ctx context.Context, s state, c *cluster.Cluster) (*server, error) {
+	if err := prepareRecords(ctx, s, c); err != nil {
+		return nil, err
+	}
 	ports, err := freePorts(ctx, 3)
 	if err != nil {
 		return nil, err
@@ -106,12 +109,29 @@ func startServer(ctx context.Context, s state, c *cluster.Cluster) (*server, err
 		"--health-probe-bind-address=" + v.probe,
 		"--drain-period=2s",
 		"--audit-log=" + s.path("logs", "rejections.log"),
+		"--kubeconfig=" + c.Kubeconfig(),
+		"--rejections-namespace=" + plainspecNamespace,
 		"--log-format=text",
 	}})
 	if err != nil {
 		return nil, fmt.Errorf("start the server: %w", err)
 	}
 	return v, v.waitUntilReady(ctx)
+}
+
+// prepareRecords makes the place where the server keeps Rejections, as the chart does.
+func prepareRecords(ctx context.Context, s state, c *cluster.Cluster) error {
+	if err := cluster.CreateNamespace(ctx, c.Config(), plainspecNamespace, true); err != nil {
+		return err
+	}
+	result, err := c.Kubectl(ctx, "apply", "--server-side", "-f", filepath.Join(s.root, "charts", "plainspec", "files", "crds"))
+	if err == nil && result.ExitCode != 0 {
+		err = errors.New(strings.TrimSpace(result.Stderr))
+	}
+	if err != nil {
+		return fmt.Errorf("install the kind of the records: %w", err)
+	}
+	return nil
 }
 
 // freePorts returns loopback addresses that nobody listens on.

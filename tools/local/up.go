@@ -227,6 +227,8 @@ Try next:
                                                                      # refused: no profile says where nginx reads an artifact
   kubectl plainspec render --config examples/profiles.yaml -f examples/11-war-by-annotation.yaml
                                                                      # what Plainspec makes of a manifest, without a cluster
+  kubectl plainspec report list                                      # what was refused: who tried, which rules, how often
+  kubectl plainspec report html > rejections.html                    # the same as a page
   kubectl get pods --all-namespaces                                  # what was admitted runs, on fake nodes
 %s
 Logs are in %s. The server's configuration is examples/profiles.yaml.
