@@ -20,7 +20,7 @@ import (
 const (
 	// plainspecNamespace and chartRelease are what the documentation calls them.
 	plainspecNamespace = "plainspec-system"
-	chartRelease   = "plainspec"
+	chartRelease       = "plainspec"
 	// chartImage with chartTag is the image that the server's program stands for.
 	chartImage = "plainspec.dev/webhook"
 	chartTag   = "local"
