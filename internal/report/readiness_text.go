@@ -201,7 +201,7 @@ func (r *Readiness) writeBasis(b *bytes.Buffer) {
 // String says for people what was recorded.
 func (r *ReadinessRecorded) String() string {
 	if r.Workloads == 0 {
-		return "nothing that would have been denied"
+		return "nothing was admitted that would have been denied"
 	}
 	parts := []string{plural64(r.Requests, "request") + " for " + plural(r.Workloads, "workload") + " would have been denied"}
 	for _, part := range []struct {
@@ -226,7 +226,7 @@ func (r *Readiness) writeNext(b *bytes.Buffer) {
 		release = nameOfApp
 	}
 	helm := func(enforcement string) string {
-		return fmt.Sprintf("  helm upgrade %s CHART --namespace %s --reuse-values --set enforcement=%s\n", visible(release), visible(r.Basis.home), enforcement)
+		return fmt.Sprintf("  helm upgrade %s CHART --namespace %s --reset-then-reuse-values --set enforcement=%s\n", visible(release), visible(r.Basis.home), enforcement)
 	}
 	if r.Denied() {
 		b.WriteString("\nWhat runs goes on running, and its controllers go on making Pods. An update that leaves a finding as it is\n" +

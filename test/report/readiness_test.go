@@ -244,7 +244,7 @@ func (s *story) everything(t *testing.T) {
 	if want := "10 of 11 workloads in 1 of 2 namespaces would be denied, by 1 rule"; code != 1 || first != want {
 		t.Errorf("with --fail: exit code %d, first line %q, want 1 and %q", code, first, want)
 	}
-	if want := "  helm upgrade gate CHART --namespace plainspec-system --reuse-values --set enforcement=warn\n"; !strings.HasSuffix(stdout, want) {
+	if want := "  helm upgrade gate CHART --namespace plainspec-system --reset-then-reuse-values --set enforcement=warn\n"; !strings.HasSuffix(stdout, want) {
 		t.Errorf("the text ends with %q, want %q", stdout[max(0, len(stdout)-200):], want)
 	}
 }
