@@ -39,6 +39,9 @@ type ChainOptions struct {
 	IPAddresses []string
 	// Labels are put on each object and on the Secrets.
 	Labels map[string]string
+	// Issuer signs the serving certificate instead of an authority made for it. It writes the authority that signs into the
+	// Secret's ca.crt, from where cert-manager's cainjector takes it. Default: an authority of the installation's own.
+	Issuer *cmmetav1.IssuerReference
 	// CertificateDuration and CADuration are how long the leaf and its authority are valid; zero takes the defaults. The
 	// leaf's is at least an hour, the authority's at least three times the leaf's.
 	CertificateDuration, CADuration time.Duration
@@ -49,7 +52,7 @@ type ChainOptions struct {
 func ServingName(name string) string { return name + "-serving" }
 
 // Chain returns what cert-manager makes the serving certificate from: a self-signed issuer, the authority's certificate,
-// the authority's issuer and the serving certificate, in this order. It needs cert-manager 1.18 or newer; from 1.21 on,
+// the authority's issuer and the serving certificate, in this order; the last alone if o.Issuer signs it. It needs cert-manager 1.18 or newer; from 1.21 on,
 // its cainjector keeps the old authority beside the new one, so that neither is missing while a leaf changes.
 func Chain(o ChainOptions) ([]client.Object, error) {
 	if o.CertificateDuration == 0 {
@@ -67,25 +70,25 @@ func Chain(o ChainOptions) ([]client.Object, error) {
 		return nil, fmt.Errorf("build certificate chain: the authority's duration %s is less than %d times the certificate's, %s",
 			o.CADuration, caRenewal+1, o.CertificateDuration)
 	}
+	if o.Issuer != nil {
+		return []client.Object{o.serving(*o.Issuer)}, nil
+	}
 	selfSigned, authority := o.Name+"-selfsigned", o.Name+"-ca"
-
-	ca := o.certificate(authority, selfSigned, o.CADuration, caRenewal*o.CertificateDuration)
+	ca := o.certificate(authority, issuerOf(selfSigned), o.CADuration, caRenewal*o.CertificateDuration)
 	ca.Spec.CommonName = authority
 	ca.Spec.IsCA = true
 	ca.Spec.Usages = []certmanagerv1.KeyUsage{certmanagerv1.UsageCertSign}
-
-	serving := o.certificate(ServingName(o.Name), authority, o.CertificateDuration, o.CertificateDuration/3)
-	// This is the name that the API server verifies, whatever the cluster's domain is.
-	serving.Spec.DNSNames = []string{o.Service + "." + o.Namespace + ".svc"}
-	serving.Spec.IPAddresses = o.IPAddresses
-	serving.Spec.Usages = []certmanagerv1.KeyUsage{certmanagerv1.UsageDigitalSignature, certmanagerv1.UsageServerAuth}
-
 	return []client.Object{
 		o.issuer(selfSigned, certmanagerv1.IssuerConfig{SelfSigned: &certmanagerv1.SelfSignedIssuer{}}),
 		ca,
 		o.issuer(authority, certmanagerv1.IssuerConfig{CA: &certmanagerv1.CAIssuer{SecretName: authority}}),
-		serving,
+		o.serving(issuerOf(authority)),
 	}, nil
+}
+
+// issuerOf refers to an issuer of the same namespace.
+func issuerOf(name string) cmmetav1.IssuerReference {
+	return cmmetav1.IssuerReference{Name: name, Kind: certmanagerv1.IssuerKind, Group: certmanagerv1.SchemeGroupVersion.Group}
 }
 
 func (o *ChainOptions) issuer(name string, config certmanagerv1.IssuerConfig) *certmanagerv1.Issuer {
@@ -96,8 +99,17 @@ func (o *ChainOptions) issuer(name string, config certmanagerv1.IssuerConfig) *c
 	}
 }
 
+func (o *ChainOptions) serving(issuer cmmetav1.IssuerReference) *certmanagerv1.Certificate {
+	serving := o.certificate(ServingName(o.Name), issuer, o.CertificateDuration, o.CertificateDuration/3)
+	// This is the name that the API server verifies, whatever the cluster's domain is.
+	serving.Spec.DNSNames = []string{o.Service + "." + o.Namespace + ".svc"}
+	serving.Spec.IPAddresses = o.IPAddresses
+	serving.Spec.Usages = []certmanagerv1.KeyUsage{certmanagerv1.UsageDigitalSignature, certmanagerv1.UsageServerAuth}
+	return serving
+}
+
 // certificate returns what the authority's and the serving certificate have in common.
-func (o *ChainOptions) certificate(name, issuer string, duration, renewBefore time.Duration) *certmanagerv1.Certificate {
+func (o *ChainOptions) certificate(name string, issuer cmmetav1.IssuerReference, duration, renewBefore time.Duration) *certmanagerv1.Certificate {
 	certificate := &certmanagerv1.Certificate{
 		TypeMeta:   metav1.TypeMeta{APIVersion: certmanagerv1.SchemeGroupVersion.String(), Kind: certmanagerv1.CertificateKind},
 		ObjectMeta: o.metadata(name),
@@ -105,7 +117,7 @@ func (o *ChainOptions) certificate(name, issuer string, duration, renewBefore ti
 			SecretName:  name,
 			Duration:    &metav1.Duration{Duration: duration},
 			RenewBefore: &metav1.Duration{Duration: renewBefore},
-			IssuerRef:   cmmetav1.IssuerReference{Name: issuer, Kind: certmanagerv1.IssuerKind, Group: certmanagerv1.SchemeGroupVersion.Group},
+			IssuerRef:   issuer,
 			PrivateKey: &certmanagerv1.CertificatePrivateKey{
 				Algorithm: certmanagerv1.ECDSAKeyAlgorithm,
 				Size:      256,

@@ -6,7 +6,10 @@ import (
 	"testing"
 	"time"
 
+	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	cmmetav1 "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
 	"github.com/google/go-cmp/cmp"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"plainspec.dev/plainspec/certs"
@@ -42,6 +45,25 @@ func TestTheChainAsAWhole(t *testing.T) {
 	}
 	if diff := cmp.Diff(string(want), string(got)); diff != "" {
 		t.Errorf("%s differs (-want +got):\n%s", file, diff)
+	}
+}
+
+func TestAnIssuerOfOnesOwnSignsTheServingCertificateAlone(t *testing.T) {
+	t.Parallel()
+	o := certs.ChainOptions{Name: "plainspec", Namespace: "plainspec-system", Service: "webhook"}
+	own, err := certs.Chain(o)
+	if err != nil {
+		t.Fatalf("Chain() error = %v", err)
+	}
+	o.Issuer = &cmmetav1.IssuerReference{Name: "company", Kind: "ClusterIssuer"}
+	got, err := certs.Chain(o)
+	if err != nil {
+		t.Fatalf("Chain() error = %v", err)
+	}
+	want := own[len(own)-1].(*certmanagerv1.Certificate) //nolint:forcetypeassert // a panic would say so
+	want.Spec.IssuerRef = *o.Issuer
+	if diff := cmp.Diff([]client.Object{want}, got); diff != "" {
+		t.Errorf("Chain() mismatch (-want +got):\n%s", diff)
 	}
 }
 

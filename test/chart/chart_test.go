@@ -53,12 +53,35 @@ func TestLifeWithHelm4(t *testing.T) {
 	}
 }
 
-// TestLifeWithHelm3 is shorter, and leaves nothing behind. It finds the records that Helm 4 kept.
+// companyIssuer is an authority that is there before Plainspec is.
+const companyIssuer = `
+apiVersion: cert-manager.io/v1
+kind: Issuer
+metadata: {name: company-root}
+spec: {selfSigned: {}}
+---
+apiVersion: cert-manager.io/v1
+kind: Certificate
+metadata: {name: company}
+spec: {isCA: true, commonName: company, secretName: company, issuerRef: {name: company-root}}
+---
+apiVersion: cert-manager.io/v1
+kind: Issuer
+metadata: {name: company}
+spec: {ca: {secretName: company}}
+`
+
+// TestLifeWithHelm3 is shorter, and leaves nothing behind. It finds the records that Helm 4 kept, and an issuer of
+// the company's.
 func TestLifeWithHelm3(t *testing.T) {
 	s := &story{T: t, environment: shared, program: shared.helm3}
 	s.team("enforced")
-	const remove = "crds: {keep: false}\n"
+	s.company()
+	const remove = "crds: {keep: false}\ncertificates: {certManager: {issuerRef: {name: company}}}\n"
 	s.install(enforce + remove)
+	if issuers := s.must("get", "issuers", "--namespace="+namespace, "-o", "name", "-l", "app.kubernetes.io/name=plainspec"); issuers != "" {
+		t.Errorf("the chart made %s beside the company's", issuers)
+	}
 	s.wantRefused(s.apply("enforced", refusedExample))
 	s.wantAdmitted(s.apply("enforced", admittedExample))
 	finish := s.reviews("enforced")
@@ -70,6 +93,20 @@ func TestLifeWithHelm3(t *testing.T) {
 	if got := s.must("get", "crd", "--ignore-not-found", "rejections.audit.plainspec.dev"); got != "" {
 		t.Errorf("the kind of the records is kept, want it removed: %s", got)
 	}
+}
+
+// company makes an issuer in the namespace where Plainspec will be.
+func (s *story) company() {
+	s.Helper()
+	if err := s.cluster.CreateNamespace(s.Context(), namespace); err != nil {
+		s.Fatal(err)
+	}
+	result, err := s.cluster.KubectlStdin(s.Context(), strings.NewReader(companyIssuer), "apply", "--namespace="+namespace, "-f", "-")
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.wantAdmitted(result)
+	s.must("wait", "issuer/company", "--namespace="+namespace, "--for=condition=Ready", "--timeout=1m")
 }
 
 // checkRuns looks at how the Deployment runs.

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	cmmetav1 "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -220,9 +221,31 @@ func TestBothHelmsRenderTheSame(t *testing.T) {
 
 func TestTheCertificatesAreThoseOfTheChain(t *testing.T) {
 	t.Parallel()
-	rendered := helm4.render(t, minimal(values{"labels": map[string]any{"team": "platform"}}))
+	tests := map[string]struct {
+		values map[string]any
+		issuer *cmmetav1.IssuerReference
+	}{
+		"an authority of its own":    {},
+		"an issuer of the namespace": {map[string]any{"name": "company"}, &cmmetav1.IssuerReference{Name: "company", Kind: "Issuer", Group: "cert-manager.io"}},
+		"an issuer of somebody else": {
+			map[string]any{"name": "company", "kind": "AWSPCAClusterIssuer", "group": "awspca.cert-manager.io"},
+			&cmmetav1.IssuerReference{Name: "company", Kind: "AWSPCAClusterIssuer", Group: "awspca.cert-manager.io"},
+		},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			checkChain(t, tc.values, tc.issuer)
+		})
+	}
+}
+
+func checkChain(t *testing.T, issuerRef map[string]any, issuer *cmmetav1.IssuerReference) {
+	t.Helper()
+	certificates := map[string]any{"certManager": map[string]any{"enabled": true, "issuerRef": issuerRef}}
+	rendered := helm4.render(t, minimal(values{"labels": map[string]any{"team": "platform"}, "certificates": certificates}))
 	chain, err := certs.Chain(certs.ChainOptions{
-		Name: "plainspec", Namespace: namespace, Service: "plainspec",
+		Name: "plainspec", Namespace: namespace, Service: "plainspec", Issuer: issuer,
 		Labels: map[string]string{
 			"app.kubernetes.io/name": "plainspec", "app.kubernetes.io/instance": release, "app.kubernetes.io/version": "0.1.0",
 			"app.kubernetes.io/managed-by": "Helm", "helm.sh/chart": "plainspec-0.1.0", "team": "platform",
@@ -470,6 +493,7 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		"a label of the chart's":         {`{labels: {app.kubernetes.io/name: other}}`, `at '/labels/app.kubernetes.io~1name': false schema`},
 		"no bundle without cert-manager": {`{exemptNamespaces: [kube-system], certificates: {certManager: {enabled: false}, secretName: ours}}`, "certificates.caBundle: without cert-manager, give the PEM certificates"},
 		"no Secret without cert-manager": {`{exemptNamespaces: [kube-system], certificates: {certManager: {enabled: false}, caBundle: "-----BEGIN CERTIFICATE-----"}}`, "certificates.secretName: without cert-manager, name the Secret"},
+		"an issuer without a name":       {`{certificates: {certManager: {issuerRef: {kind: ClusterIssuer}}}}`, `at '/certificates/certManager/issuerRef': missing property 'name'`},
 		"a bundle that is none":          {`{certificates: {caBundle: LS0t}}`, `at '/certificates/caBundle'`},
 		"a part that is taken away":      {`{exemptNamespaces: [kube-system], breakGlass: null}`, `missing property 'breakGlass'`},
 	}

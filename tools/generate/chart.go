@@ -10,11 +10,13 @@ import (
 	"regexp"
 	"strings"
 
+	cmmetav1 "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
 	"github.com/google/jsonschema-go/jsonschema"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"plainspec.dev/plainspec/api/config/v1alpha1"
@@ -34,6 +36,7 @@ const (
 	group      = "xx-group"
 	failure    = "xx-failure"
 	authority  = "xx-authority"
+	issuer     = "xx-issuer"
 )
 
 // expressions are what the chart has there. The expressions of match conditions are block scalars, where quotes need no
@@ -52,6 +55,7 @@ var lines = []struct {
 	template string
 }{
 	{regexp.MustCompile(`(?m)^( *)` + labels + `: "[^\n]*$`), `{{- include "plainspec.labels" . | nindent %d }}`},
+	{regexp.MustCompile(`(?m)^( *)name: ` + issuer + `$`), `{{- include "plainspec.issuerRef" . | nindent %d }}`},
 	{regexp.MustCompile(`(?m)^( *)- ` + exempt + `\n *- ` + namespace + `$`), `{{- include "plainspec.exemptNamespaces" . | nindent %d }}`},
 	{regexp.MustCompile(`(?m)^( *)caBundle: ` + base64.StdEncoding.EncodeToString([]byte(authority)) + `$`), `{{- include "plainspec.caBundle" . | nindent %d }}`},
 }
@@ -159,13 +163,37 @@ func conditional(name, indent, text string) string {
 
 // chainTemplate is the certificates, for cert-manager.
 func chainTemplate() (string, error) {
-	chain, err := certs.Chain(certs.ChainOptions{Name: name, Namespace: namespace, Service: name, Labels: map[string]string{labels: ""}})
+	o := certs.ChainOptions{Name: name, Namespace: namespace, Service: name, Labels: map[string]string{labels: ""}}
+	chain, err := certs.Chain(o)
+	if err != nil {
+		return "", err
+	}
+	o.Issuer = &cmmetav1.IssuerReference{Name: issuer}
+	serving, err := certs.Chain(o)
 	if err != nil {
 		return "", err
 	}
 	var b strings.Builder
-	b.WriteString("{{- if .Values.certificates.certManager.enabled }}\n")
-	for _, link := range chain {
+	for _, part := range []struct {
+		condition string
+		links     []client.Object
+	}{
+		{`and .Values.certificates.certManager.enabled (not .Values.certificates.certManager.issuerRef)`, chain[:len(chain)-len(serving)]},
+		{`.Values.certificates.certManager.enabled`, serving},
+	} {
+		text, err := linkTemplates(part.links)
+		if err != nil {
+			return "", err
+		}
+		b.WriteString("{{- if " + part.condition + " }}\n" + text + "{{- end }}\n")
+	}
+	return fill(b.String())
+}
+
+// linkTemplates are the objects of a certificate chain.
+func linkTemplates(links []client.Object) (string, error) {
+	var b strings.Builder
+	for _, link := range links {
 		object := make(map[string]any)
 		if err := convert(link, &object); err != nil {
 			return "", err
@@ -177,8 +205,7 @@ func chainTemplate() (string, error) {
 		}
 		b.WriteString("---\n" + string(text))
 	}
-	b.WriteString("{{- end }}\n")
-	return fill(b.String())
+	return b.String(), nil
 }
 
 // fill replaces what stands in for the chart's values.

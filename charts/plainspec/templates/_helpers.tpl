@@ -37,6 +37,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
+{{/* Who signs the serving certificate. */}}
+{{- define "plainspec.issuerRef" -}}
+{{- $own := dict "name" (printf "%s-ca" (include "plainspec.fullname" .)) -}}
+{{- toYaml (merge dict (.Values.certificates.certManager.issuerRef | default $own) (dict "group" "cert-manager.io" "kind" "Issuer")) -}}
+{{- end -}}
+
 {{/* The member of each webhook's clientConfig. With cert-manager, its cainjector owns it, and the chart must not write it. */}}
 {{- define "plainspec.caBundle" -}}
 {{- if not .Values.certificates.certManager.enabled -}}
