@@ -267,6 +267,29 @@ func TestAChangedBundleCountsAfterAMoment(t *testing.T) {
 	})
 }
 
+func TestAWebhookThatIsCalledElsewhereIsAnother(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		expiry := time.Now().AddDate(0, 1, 0)
+		ours := newAuthority(t, "ours", expiry, nil)
+		certificate := ours.sign(t, expiry)
+		c := &configurations{}
+		c.set(ours.bundle)
+		trust := newTrust(t, c, logr.Discard())
+		time.Sleep(time.Minute)
+		if got := said(trust, certificate); got != "" {
+			t.Fatalf("Check() = %q", got)
+		}
+		c.mu.Lock()
+		c.mutating[0].Service.Name = "other"
+		c.mu.Unlock()
+		time.Sleep(time.Minute)
+		if got := said(trust, certificate); !strings.HasSuffix(got, "not other.plainspec-system.svc") {
+			t.Errorf("Check() = %q, want the Service's name missed in the certificate", got)
+		}
+	})
+}
+
 func TestTrustKeepsWhatItKnowsWhileTheAPIServerIsGone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

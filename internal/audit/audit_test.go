@@ -307,6 +307,34 @@ func TestARecordThatCannotBeWrittenHoldsUpNoOther(t *testing.T) {
 	})
 }
 
+func TestARetryHasTheTimesOfAllItsTries(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		var r *recorder
+		// While the first write fails, another try comes.
+		sink := &fake{name: "log"}
+		sink.fails = func(*auditv1alpha1.Rejection) error {
+			if sink.tries > 1 {
+				return nil
+			}
+			time.Sleep(500 * time.Millisecond)
+			r.Record(rejection("shop", "a"))
+			return errors.New("connection reset")
+		}
+		r = run(t, audit.Options{Sinks: []audit.Sink{sink}})
+		r.Record(rejection("shop", "a"))
+		after(time.Minute)
+		if len(sink.written) != 1 {
+			t.Fatalf("the sink was told %q, want one record", sink.told())
+		}
+		got := &sink.written[0]
+		if got.Count != 2 || !got.FirstTime.Time.Equal(begin) || !got.LastTime.After(begin) {
+			t.Errorf("%d tries from %s to %s, want 2 from %s to later", got.Count, got.FirstTime, got.LastTime, begin)
+		}
+	})
+}
+
 func TestARefusedRecordIsGivenUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

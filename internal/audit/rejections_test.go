@@ -385,6 +385,10 @@ func TestDeletionGoesOnAfterAnError(t *testing.T) {
 			},
 			// Another replica is faster with one, and one is tried again after it was read.
 			Delete: func(ctx context.Context, c client.WithWatch, o client.Object, options ...client.DeleteOption) error {
+				var asked client.DeleteOptions
+				if asked.ApplyOptions(options); asked.Preconditions == nil || asked.Preconditions.UID == nil || asked.Preconditions.ResourceVersion == nil {
+					t.Errorf("%s is deleted whatever has become of it: %+v", o.GetName(), asked)
+				}
 				switch o.GetName() {
 				case "gone":
 					return apierrors.NewNotFound(schema.GroupResource{Resource: "rejections"}, "gone")

@@ -7,13 +7,16 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -23,6 +26,7 @@ import (
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"plainspec.dev/plainspec/internal/audit"
 	"plainspec.dev/plainspec/internal/policy"
 	"plainspec.dev/plainspec/internal/validate"
 	"plainspec.dev/plainspec/internal/webhook"
@@ -120,11 +124,31 @@ func plainspec(b *testing.B) http.Handler {
 	if err != nil {
 		b.Fatal(err)
 	}
-	validator, err := webhook.NewValidator(webhook.ValidatorOptions{Reviewer: reviewer, Registerer: prometheus.NewRegistry()})
+	registry := prometheus.NewRegistry()
+	validator, err := webhook.NewValidator(webhook.ValidatorOptions{Reviewer: reviewer, Recorder: recorder(b, registry), Registerer: registry})
 	if err != nil {
 		b.Fatal(err)
 	}
 	return webhook.NewHandler(validator)
+}
+
+// recorder writes to nowhere, as the server does to its standard output.
+func recorder(b *testing.B, registry *prometheus.Registry) *audit.Recorder {
+	b.Helper()
+	recorder, err := audit.New(audit.Options{Sinks: []audit.Sink{audit.NewLog(io.Discard)}, Registerer: registry, Shutdown: time.Millisecond})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(b.Context())
+	var group errgroup.Group
+	group.Go(func() error { return recorder.Run(ctx) })
+	b.Cleanup(func() {
+		cancel()
+		if err := group.Wait(); err != nil {
+			b.Error(err)
+		}
+	})
+	return recorder
 }
 
 // reviews are the AdmissionReviews of a Pod, with the marker replaced by the template's number.
