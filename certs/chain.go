@@ -37,7 +37,8 @@ type ChainOptions struct {
 	Service string
 	// IPAddresses are by which else the server is called, for an API server that does it by URL.
 	IPAddresses []string
-	// Labels are put on each object and on the Secrets.
+	// Labels are put on each object, and not on the Secrets that cert-manager makes: a tool that prunes what carries the
+	// labels and is not in the chart would delete them.
 	Labels map[string]string
 	// Issuer signs the serving certificate instead of an authority made for it. It writes the authority that signs into the
 	// Secret's ca.crt, from where cert-manager's cainjector takes it. Default: an authority of the installation's own.
@@ -110,7 +111,7 @@ func (o *ChainOptions) serving(issuer cmmetav1.IssuerReference) *certmanagerv1.C
 
 // certificate returns what the authority's and the serving certificate have in common.
 func (o *ChainOptions) certificate(name string, issuer cmmetav1.IssuerReference, duration, renewBefore time.Duration) *certmanagerv1.Certificate {
-	certificate := &certmanagerv1.Certificate{
+	return &certmanagerv1.Certificate{
 		TypeMeta:   metav1.TypeMeta{APIVersion: certmanagerv1.SchemeGroupVersion.String(), Kind: certmanagerv1.CertificateKind},
 		ObjectMeta: o.metadata(name),
 		Spec: certmanagerv1.CertificateSpec{
@@ -127,10 +128,6 @@ func (o *ChainOptions) certificate(name string, issuer cmmetav1.IssuerReference,
 			RevisionHistoryLimit: new(int32(1)),
 		},
 	}
-	if len(o.Labels) > 0 {
-		certificate.Spec.SecretTemplate = &certmanagerv1.CertificateSecretTemplate{Labels: o.Labels}
-	}
-	return certificate
 }
 
 func (o *ChainOptions) metadata(name string) metav1.ObjectMeta {

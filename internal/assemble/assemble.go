@@ -58,7 +58,7 @@ func Reviewer(ctx context.Context, o Options) (*validate.Reviewer, error) {
 		return nil, fmt.Errorf("apply configuration %s: %w", o.ConfigFile, err)
 	}
 	reviewer, err := validate.New(validate.Options{
-		Set: set, Enforcement: validate.Enforcement(config.Enforcement), Modes: modes, Controllers: controllers, BreakGlass: config.BreakGlass.Groups,
+		Set: set, Enforcement: validate.Enforcement(config.Enforcement), Modes: modes, Controllers: controllers,
 		Contact: config.Contact, Completer: completer,
 	})
 	if err != nil {

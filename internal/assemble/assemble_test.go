@@ -54,20 +54,6 @@ func TestServersOfProfiles(t *testing.T) {
 	}
 }
 
-// TestGroupsForEmergencies holds that the reviewer knows them.
-func TestGroupsForEmergencies(t *testing.T) {
-	t.Parallel()
-	config := configuration()
-	config.Enforcement, config.BreakGlass.Groups = v1alpha1.EnforcementEnforce, []string{"emergency"}
-	reviewer, err := Reviewer(t.Context(), Options{Config: config})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !reviewer.Binding("jane", []string{"developers"}) || reviewer.Binding("jane", []string{"emergency"}) {
-		t.Error("the group of the configuration is not honoured")
-	}
-}
-
 // TestExampleByAnnotation holds that the application is found by nothing but the configuration and
 // the catalog, and that no other rule minds what was put in.
 func TestExampleByAnnotation(t *testing.T) {

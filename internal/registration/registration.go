@@ -29,6 +29,9 @@ const (
 	BreakGlassWebhook = "break-glass.validate.plainspec.dev"
 	// ValidatePath is the path of the server's validating handler.
 	ValidatePath = "/validate"
+	// BreakGlassPath is the path of the same for who is never refused. That the API server calls it says who that is, so
+	// that no server has to know the groups.
+	BreakGlassPath = "/validate/break-glass"
 	// PoliciesWebhook checks ConfigMaps of policies before they are stored; without an answer, they are.
 	PoliciesWebhook = "policies.plainspec.dev"
 	// PoliciesPath is the path of the server's handler for policies.
@@ -95,26 +98,25 @@ type Service struct {
 }
 
 // Validating returns the validating configuration: one webhook for roots that fails closed (unless
-// FailOpen), and some that fail open: for children, for BreakGlassGroups if there are any, and for
-// policies if Namespace is known.
+// FailOpen), and some that fail open: for children, for BreakGlassGroups, and for policies if Namespace
+// is known. The options change what a webhook is asked about, and not whether it is there: one that
+// cert-manager's cainjector has written to cannot be taken away by a server-side apply.
 func Validating(o Options) *admissionregistrationv1.ValidatingWebhookConfiguration {
 	child := childExpression(append(kinds.Controllers(), o.Controllers...))
 	roots := admissionregistrationv1.Fail
 	if o.FailOpen {
 		roots = admissionregistrationv1.Ignore
 	}
+	member := breakGlassExpression(o.BreakGlassGroups)
 	notChild := admissionregistrationv1.MatchCondition{Name: "who", Expression: "!(" + child + ")"}
 	webhooks := []admissionregistrationv1.ValidatingWebhook{
-		o.validating(RootsWebhook, roots, rootsTimeout, notChild),
-		o.validating(ChildrenWebhook, admissionregistrationv1.Ignore, childrenTimeout,
+		o.validating(RootsWebhook, ValidatePath, roots, rootsTimeout, notChild,
+			admissionregistrationv1.MatchCondition{Name: "not-break-glass", Expression: "!(" + member + ")"},
+			admissionregistrationv1.MatchCondition{Name: "not-mirror", Expression: notNodesMirror}),
+		o.validating(ChildrenWebhook, ValidatePath, admissionregistrationv1.Ignore, childrenTimeout,
 			admissionregistrationv1.MatchCondition{Name: "who", Expression: child}),
-	}
-	if len(o.BreakGlassGroups) > 0 {
-		member := breakGlassExpression(o.BreakGlassGroups)
-		webhooks[0] = o.validating(RootsWebhook, roots, rootsTimeout,
-			notChild, admissionregistrationv1.MatchCondition{Name: "not-break-glass", Expression: "!(" + member + ")"})
-		webhooks = append(webhooks, o.validating(BreakGlassWebhook, admissionregistrationv1.Ignore, breakGlassTimeout,
-			notChild, admissionregistrationv1.MatchCondition{Name: "break-glass", Expression: member}))
+		o.validating(BreakGlassWebhook, BreakGlassPath, admissionregistrationv1.Ignore, breakGlassTimeout, notChild,
+			admissionregistrationv1.MatchCondition{Name: "break-glass", Expression: member}),
 	}
 	if o.Namespace != "" {
 		webhooks = append(webhooks, o.policies())
@@ -126,8 +128,8 @@ func Validating(o Options) *admissionregistrationv1.ValidatingWebhookConfigurati
 	}
 }
 
-// Mutating returns the mutating configuration: one webhook for roots, and, if CompletePods, one for
-// the Pods that controllers make. Both fail open: what is missing then is judged by the validating
+// Mutating returns the mutating configuration: one webhook for roots, and one for the Pods that
+// controllers make, which is asked about nothing unless CompletePods. Both fail open: what is missing then is judged by the validating
 // webhooks. Whatever the conditions leave out would be skipped by the server, too; they save calls,
 // and keep them away from what must not wait for a server that is gone.
 func Mutating(o Options) *admissionregistrationv1.MutatingWebhookConfiguration {
@@ -139,11 +141,13 @@ func Mutating(o Options) *admissionregistrationv1.MutatingWebhookConfiguration {
 	if !o.CompleteAll {
 		conditions = append(conditions, admissionregistrationv1.MatchCondition{Name: "asked", Expression: asked})
 	}
-	webhooks := []admissionregistrationv1.MutatingWebhook{o.mutating(RootsCompleteWebhook, completeRootsTimeout, rules(completed), conditions)}
-	if o.CompletePods {
-		webhooks = append(webhooks, o.mutating(PodsCompleteWebhook, completePodsTimeout, rules(completedChild), []admissionregistrationv1.MatchCondition{
-			{Name: "controlled", Expression: controlled()},
-		}))
+	pods := []admissionregistrationv1.MatchCondition{{Name: "controlled", Expression: controlled()}}
+	if !o.CompletePods {
+		pods = append(pods, admissionregistrationv1.MatchCondition{Name: "configured", Expression: "false"})
+	}
+	webhooks := []admissionregistrationv1.MutatingWebhook{
+		o.mutating(RootsCompleteWebhook, completeRootsTimeout, rules(completed), conditions),
+		o.mutating(PodsCompleteWebhook, completePodsTimeout, rules(completedChild), pods),
 	}
 	return &admissionregistrationv1.MutatingWebhookConfiguration{
 		TypeMeta:   metav1.TypeMeta{APIVersion: admissionregistrationv1.SchemeGroupVersion.String(), Kind: "MutatingWebhookConfiguration"},
@@ -159,11 +163,11 @@ func (o *Options) metadata() metav1.ObjectMeta {
 }
 
 func (o *Options) validating(
-	name string, failure admissionregistrationv1.FailurePolicyType, timeout int32, who ...admissionregistrationv1.MatchCondition,
+	name, path string, failure admissionregistrationv1.FailurePolicyType, timeout int32, who ...admissionregistrationv1.MatchCondition,
 ) admissionregistrationv1.ValidatingWebhook {
 	return admissionregistrationv1.ValidatingWebhook{
 		Name:                    name,
-		ClientConfig:            o.client(ValidatePath),
+		ClientConfig:            o.client(path),
 		Rules:                   rules(judged),
 		FailurePolicy:           &failure,
 		MatchPolicy:             new(admissionregistrationv1.Equivalent),
@@ -325,6 +329,9 @@ var asked = func() string {
 // notMirror is false for the API's pictures of static Pods, which run whatever is answered.
 const notMirror = `request.kind.kind != 'Pod' || !('kubernetes.io/config.mirror' in object.metadata.?annotations.orValue({}))`
 
+// notNodesMirror is false for them, too, but not for what somebody else calls one.
+const notNodesMirror = `!request.userInfo.?groups.orValue([]).exists(g, g == 'system:nodes') || ` + notMirror
+
 // controlled is true for what a controller compares with a template, or made from one that was
 // completed: objects with a controller, but Pods only if it is of a kind in the table, because no
 // other controller's template is completed.
@@ -364,7 +371,7 @@ func breakGlassExpression(groups []string) string {
 
 // list is a list of texts in CEL, which JSON's is, too.
 func list(texts []string) string {
-	list, err := json.Marshal(texts)
+	list, err := json.Marshal(append([]string{}, texts...)) // none is [], and not null
 	if err != nil {
 		panic(fmt.Sprintf("encode %q: %v", texts, err)) // texts always encode
 	}

@@ -63,8 +63,8 @@ func golden(t *testing.T, name string, configuration any) {
 func webhooks(t *testing.T, o registration.Options) (roots, children admissionregistrationv1.ValidatingWebhook) {
 	t.Helper()
 	all := registration.Validating(o).Webhooks
-	if len(all) != 2 || all[0].Name != registration.RootsWebhook || all[1].Name != registration.ChildrenWebhook {
-		t.Fatalf("webhooks are %v, want one for roots and one for children", all)
+	if len(all) != 3 || all[0].Name != registration.RootsWebhook || all[1].Name != registration.ChildrenWebhook || all[2].Name != registration.BreakGlassWebhook {
+		t.Fatalf("webhooks are %v, want one each for roots, children and break-glass", all)
 	}
 	return all[0], all[1]
 }
@@ -204,16 +204,17 @@ func TestCompletionAsksOnlyAboutWhatItCanComplete(t *testing.T) {
 	t.Parallel()
 	unasked := []string{"not-controlled", "not-mirror", "template-changes"}
 	asked := append(slices.Clone(unasked), "asked")
+	nothing := []string{"controlled", "configured"}
 	tests := map[string]struct {
 		options registration.Options
 		want    map[string][]string // the conditions of each webhook
 	}{
 		"artifacts are asked for by annotations": {
-			want: map[string][]string{registration.RootsCompleteWebhook: asked},
+			want: map[string][]string{registration.RootsCompleteWebhook: asked, registration.PodsCompleteWebhook: nothing},
 		},
 		"labels are for each root": {
 			options: registration.Options{CompleteAll: true},
-			want:    map[string][]string{registration.RootsCompleteWebhook: unasked},
+			want:    map[string][]string{registration.RootsCompleteWebhook: unasked, registration.PodsCompleteWebhook: nothing},
 		},
 		"resources are for the Pods of controllers, too": {
 			options: registration.Options{CompleteAll: true, CompletePods: true},

@@ -12,17 +12,16 @@ import (
 	"plainspec.dev/plainspec/internal/policy"
 )
 
-func inGroups(req Request, groups ...string) Request {
-	req.Groups = groups
+func breakingGlass(req Request) Request {
+	req.BreakGlass = true
 	return req
 }
 
 func TestOutcome(t *testing.T) {
 	t.Parallel()
 	const (
-		weak   = `{"metadata":{"name":"p"},"spec":{"initContainers":[{"name":"c","image":"a"}],"containers":[{"name":"d","image":"a:1"}]}}`
-		asBad  = `{"metadata":{"name":"p"},"spec":{"nodeName":"n","containers":[{"name":"c","image":"a"}]}}`
-		bypass = "emergency"
+		weak  = `{"metadata":{"name":"p"},"spec":{"initContainers":[{"name":"c","image":"a"}],"containers":[{"name":"d","image":"a:1"}]}}`
+		asBad = `{"metadata":{"name":"p"},"spec":{"nodeName":"n","containers":[{"name":"c","image":"a"}]}}`
 	)
 	child := Request{Operation: Create, Kind: "Pod", User: controller, Object: []byte(ownedPod)}
 	for name, tc := range map[string]struct {
@@ -42,14 +41,13 @@ func TestOutcome(t *testing.T) {
 		"observed, what got worse":               {Observe, update(podJSON("a"), podJSON("b")), "Observed 1, admitted, audit c"},
 		"warned about":                           {Warn, create(podJSON("a")), "Observed 1, admitted, warn c"},
 		"warned about, what was as bad before":   {Warn, update(podJSON("a"), []byte(asBad)), " 0, admitted, warn c as before"},
-		"an emergency":                           {Enforce, inGroups(create(podJSON("a")), "developers", bypass), "Bypassed 1, admitted, audit c"},
-		"an emergency without a need":            {Enforce, inGroups(create(podJSON("a:1")), bypass), " 0, admitted"},
-		"an emergency while nothing is enforced": {Observe, inGroups(create(podJSON("a")), bypass), "Observed 1, admitted, audit c"},
-		"another group":                          {Enforce, inGroups(create(podJSON("a")), "emergency2"), "Denied 1, denied, deny c"},
+		"an emergency":                           {Enforce, breakingGlass(create(podJSON("a"))), "Bypassed 1, admitted, audit c"},
+		"an emergency without a need":            {Enforce, breakingGlass(create(podJSON("a:1"))), " 0, admitted"},
+		"an emergency while nothing is enforced": {Observe, breakingGlass(create(podJSON("a"))), "Observed 1, admitted, audit c"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d, err := reviewer(t, Options{Enforcement: tc.enforcement, BreakGlass: []string{"other", bypass}}).Review(t.Context(), tc.request, day)
+			d, err := reviewer(t, Options{Enforcement: tc.enforcement}).Review(t.Context(), tc.request, day)
 			got := fmt.Sprintf("%s %d, %s", d.Outcome, len(d.Refusing()), outcome(d, err))
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("decision (-want +got):\n%s", diff)
@@ -64,16 +62,16 @@ func TestOutcome(t *testing.T) {
 // TestWhoBreaksTheGlassIsNeverRefused holds it for what cannot be decided, too.
 func TestWhoBreaksTheGlassIsNeverRefused(t *testing.T) {
 	t.Parallel()
-	r := reviewer(t, Options{BreakGlass: []string{"emergency"}, Set: set(t, [3]string{"broken", "deny", "to_number(i.value) > 1"})})
+	r := reviewer(t, Options{Set: set(t, [3]string{"broken", "deny", "to_number(i.value) > 1"})})
 	for name, tc := range map[string]struct {
 		request Request
 		want    string
 	}{
 		"a rule that fails":                      {create(podJSON("a")), "undecided, binding true"},
-		"a rule that fails in an emergency":      {inGroups(create(podJSON("a")), "emergency"), "undecided, binding false"},
+		"a rule that fails in an emergency":      {breakingGlass(create(podJSON("a"))), "undecided, binding false"},
 		"what cannot be read":                    {create([]byte(`{"spec":[]}`)), "undecided, binding true"},
-		"what cannot be read in an emergency":    {inGroups(create([]byte(`{"spec":[]}`)), "emergency"), "undecided, binding false"},
-		"an old object that cannot be read then": {inGroups(update([]byte(`{"spec":{"containers":{}}}`), podJSON("a:1")), "emergency"), "admitted"},
+		"what cannot be read in an emergency":    {breakingGlass(create([]byte(`{"spec":[]}`))), "undecided, binding false"},
+		"an old object that cannot be read then": {breakingGlass(update([]byte(`{"spec":{"containers":{}}}`), podJSON("a:1"))), "admitted"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -81,9 +79,6 @@ func TestWhoBreaksTheGlassIsNeverRefused(t *testing.T) {
 				t.Errorf("outcome %q, want %q", got, tc.want)
 			}
 		})
-	}
-	if !r.Binding("jane", []string{"developers"}) || r.Binding("jane", []string{"developers", "emergency"}) {
-		t.Error("what binds does not depend on the groups")
 	}
 }
 
@@ -99,9 +94,9 @@ func TestWarningOfBreakGlass(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			req := inGroups(create(two), "emergency")
+			req := breakingGlass(create(two))
 			req.DryRun = tc.dryRun
-			d := review(t, reviewer(t, Options{BreakGlass: []string{"emergency"}}), req, day)
+			d := review(t, reviewer(t, Options{}), req, day)
 			want := []string{strings.Replace(tc.want, "ID", d.ID, 1), `test.strict: container "weak" uses "a" of docker.io/library/a`}
 			if diff := cmp.Diff(want, d.Warnings()); diff != "" {
 				t.Errorf("warnings (-want +got):\n%s", diff)
@@ -169,7 +164,7 @@ func TestRoot(t *testing.T) {
 // TestIDOfTries holds which tries are one, and which are not.
 func TestIDOfTries(t *testing.T) {
 	t.Parallel()
-	r := reviewer(t, Options{BreakGlass: []string{"emergency"}})
+	r := reviewer(t, Options{})
 	deployment := func(name, container string) Request {
 		return Request{Operation: Create, Group: "apps", Kind: "Deployment", Namespace: "team", Name: name, User: "jane",
 			Object: []byte(`{"spec":{"template":{"spec":{"containers":[` + container + `]}}}}`)}
@@ -194,7 +189,7 @@ func TestIDOfTries(t *testing.T) {
 		"as an update":            {change(func(r *Request) { r.Operation, r.OldObject = Update, []byte(`{}`) }), day, true},
 		"as a dry run":            {change(func(r *Request) { r.DryRun = true }), day, true},
 		"by another user":         {change(func(r *Request) { r.User = "john" }), day, false},
-		"in an emergency":         {inGroups(first, "emergency"), day, false},
+		"in an emergency":         {breakingGlass(first), day, false},
 		"in another namespace":    {change(func(r *Request) { r.Namespace = "other" }), day, false},
 		"under another name":      {deployment("web2", plain), day, false},
 		"of another kind":         {change(func(r *Request) { r.Kind = "ReplicaSet" }), day, false},

@@ -59,6 +59,8 @@ type Request struct {
 	// User is the name of the user who makes the request, Groups the user's groups.
 	User   string
 	Groups []string
+	// BreakGlass says that the user is never refused, for an emergency.
+	BreakGlass bool
 	// DryRun says that nothing will be stored.
 	DryRun bool
 	// Object is the object as JSON, OldObject the stored one on UPDATE.
@@ -89,8 +91,6 @@ type Options struct {
 	Modes map[string]policy.Mode
 	// Controllers are users who make children of any kind, besides Kubernetes' own controllers.
 	Controllers []string
-	// BreakGlass are groups whose users are never denied, for an emergency.
-	BreakGlass []string
 	// Contact, if not empty, is the last line of each denial.
 	Contact string
 	// Completer completes what manifests leave out; nil completes by an empty configuration.
@@ -160,7 +160,7 @@ func (r *Reviewer) Review(ctx context.Context, req Request, now time.Time) (Deci
 	if d.Skipped = skip; skip != SkipNone {
 		return d, nil
 	}
-	binding := r.Binding(req.User, req.Groups) // until the object says more
+	binding := r.Binding(req.User) && !req.BreakGlass // until the object says more
 	undecided := func(err error) (Decision, error) {
 		return Decision{}, &UndecidedError{Binding: binding, Err: err}
 	}
@@ -182,7 +182,7 @@ func (r *Reviewer) Review(ctx context.Context, req Request, now time.Time) (Deci
 	if d.Child {
 		d.Owner = &owner
 	}
-	d.bypass = r.options.Enforcement == Enforce && r.breaksGlass(req.Groups)
+	d.bypass = r.options.Enforcement == Enforce && req.BreakGlass
 	binding = r.options.Enforcement == Enforce && !d.Child && !d.bypass
 	if object.Mirror() && slices.Contains(req.Groups, "system:nodes") {
 		d.Skipped = SkipMirror
@@ -242,16 +242,10 @@ func inScope(req *Request) (kinds.Kind, Skip) {
 	return kind, SkipNone
 }
 
-// Binding reports whether a finding can deny a request of this user, as far as the user and the
-// user's groups alone tell: not while Plainspec only observes or warns, not for workload
-// controllers, and not for who may break the glass.
-func (r *Reviewer) Binding(user string, groups []string) bool {
-	return r.options.Enforcement == Enforce && !r.controllers[user] && !r.breaksGlass(groups)
-}
-
-// breaksGlass reports whether one of a user's groups is never denied.
-func (r *Reviewer) breaksGlass(groups []string) bool {
-	return slices.ContainsFunc(r.options.BreakGlass, func(group string) bool { return slices.Contains(groups, group) })
+// Binding reports whether a finding can deny a request of this user, as far as the user alone
+// tells: not while Plainspec only observes or warns, and not for workload controllers.
+func (r *Reviewer) Binding(user string) bool {
+	return r.options.Enforcement == Enforce && !r.controllers[user]
 }
 
 // makesChildren reports whether a user is the controller of an owner: an ownerReference alone

@@ -22,6 +22,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	auditv1alpha1 "plainspec.dev/plainspec/api/audit/v1alpha1"
 	"plainspec.dev/plainspec/internal/policy"
@@ -299,15 +300,15 @@ func TestNothingLeaks(t *testing.T) {
 // way is how an outcome comes about.
 type way struct {
 	enforcement validate.Enforcement
-	group       string
+	breakGlass  bool
 	outcome     auditv1alpha1.Outcome
 }
 
 // outcomes are all outcomes; each object is reviewed for one of them.
 var outcomes = []way{
-	{validate.Enforce, "developers", auditv1alpha1.OutcomeDenied},
-	{validate.Warn, "developers", auditv1alpha1.OutcomeObserved},
-	{validate.Enforce, "emergency", auditv1alpha1.OutcomeBypassed},
+	{validate.Enforce, false, auditv1alpha1.OutcomeDenied},
+	{validate.Warn, false, auditv1alpha1.OutcomeObserved},
+	{validate.Enforce, true, auditv1alpha1.OutcomeBypassed},
 }
 
 // review is all that comes out of a review.
@@ -317,7 +318,7 @@ func (p *planter) review(t *testing.T, set *policy.Set, kind string, object any,
 	if err != nil {
 		t.Fatal(err)
 	}
-	reviewer, err := validate.New(validate.Options{Set: set, Enforcement: by.enforcement, BreakGlass: []string{"emergency"}})
+	reviewer, err := validate.New(validate.Options{Set: set, Enforcement: by.enforcement})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -331,8 +332,12 @@ func (p *planter) review(t *testing.T, set *policy.Set, kind string, object any,
 	group, name, _ := strings.Cut(kind, "/")
 	request := create("jane", string(raw))
 	request.Kind = metav1.GroupVersionKind{Group: group, Kind: name}
-	request.UserInfo.Groups, request.UserInfo.UID = []string{by.group, planted + "-group"}, planted+"-uid"
-	answer, err := json.Marshal(validator.Handle(ctx, request))
+	request.UserInfo.Groups, request.UserInfo.UID = []string{planted + "-group"}, planted+"-uid"
+	handler := admission.Handler(validator)
+	if by.breakGlass {
+		handler = validator.BreakGlass()
+	}
+	answer, err := json.Marshal(handler.Handle(ctx, request))
 	if err != nil {
 		t.Fatal(err)
 	}

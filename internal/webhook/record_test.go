@@ -31,10 +31,10 @@ func TestWhatIsRecorded(t *testing.T) {
 		edit(&req)
 		return req
 	}
-	emergency := func(req *admission.Request) { req.UserInfo.Groups = []string{"emergency"} }
 	for name, tc := range map[string]struct {
 		enforcement  validate.Enforcement // enforce if empty
 		request      admission.Request
+		breakGlass   bool
 		wantRecord   string // outcome and rules
 		wantOutcome  string // in the audit annotations
 		wantWarnings []string
@@ -58,19 +58,23 @@ func TestWhatIsRecorded(t *testing.T) {
 			wantWarnings: []string{`test.denied: container "denied" is of denied`},
 		},
 		"an emergency": {
-			request: change(emergency), wantRecord: "Bypassed test.denied", wantOutcome: "Bypassed", wantWarnings: []string{"break-glass: admitted, and recorded as <id>"},
+			request: change(func(*admission.Request) {}), breakGlass: true, wantRecord: "Bypassed test.denied", wantOutcome: "Bypassed", wantWarnings: []string{"break-glass: admitted, and recorded as <id>"},
 			wantLog: `level=INFO msg=bypassed` + who +
 				`id=<id> codes=[test.denied] revision=<revision> dryRun=false`,
 		},
 		"a dry run of an emergency": {
-			request:     change(func(r *admission.Request) { emergency(r); r.DryRun = &dryRun }),
+			request: change(func(r *admission.Request) { r.DryRun = &dryRun }), breakGlass: true,
 			wantOutcome: "Bypassed", wantWarnings: []string{"break-glass: would be admitted, and recorded as <id>"},
 			wantLog: `level=INFO msg=bypassed` + who +
 				`id=<id> codes=[test.denied] revision=<revision> dryRun=true`,
 		},
-		"nothing":                      {request: create("ann", podOf("", "fine", "warned", "audited")), wantWarnings: []string{`test.warned: container "warned" is of warned`}},
-		"what a controller made":       {request: create(replicaSetController, podOf(owned, "denied"))},
-		"what is not judged":           {request: change(func(r *admission.Request) { r.Kind = metav1.GroupVersionKind{Version: "v1", Kind: "ConfigMap"} })},
+		"nothing":                {request: create("ann", podOf("", "fine", "warned", "audited")), wantWarnings: []string{`test.warned: container "warned" is of warned`}},
+		"what a controller made": {request: create(replicaSetController, podOf(owned, "denied"))},
+		"what is not judged":     {request: change(func(r *admission.Request) { r.Kind = metav1.GroupVersionKind{Version: "v1", Kind: "ConfigMap"} })},
+		"what is undecided in an emergency": {
+			request: create("ann", podOf("", "broken", "denied")), breakGlass: true,
+			wantWarnings: []string{"Plainspec could not judge this object, and admitted it"},
+		},
 		"what is undecided, observing": {enforcement: validate.Observe, request: create("ann", podOf("", "broken", "denied")), wantWarnings: []string{"Plainspec could not judge this object, and admitted it"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -78,7 +82,7 @@ func TestWhatIsRecorded(t *testing.T) {
 			if tc.enforcement == "" {
 				tc.enforcement = validate.Enforce
 			}
-			reviewer, err := validate.New(validate.Options{Set: set, Enforcement: tc.enforcement, BreakGlass: []string{"emergency"}})
+			reviewer, err := validate.New(validate.Options{Set: set, Enforcement: tc.enforcement})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -89,7 +93,11 @@ func TestWhatIsRecorded(t *testing.T) {
 			}
 			var log bytes.Buffer
 			ctx := logf.IntoContext(t.Context(), logr.FromSlogHandler(slog.NewTextHandler(&log, nil)))
-			got := validator.Handle(ctx, tc.request)
+			handler := admission.Handler(validator)
+			if tc.breakGlass {
+				handler = validator.BreakGlass()
+			}
+			got := handler.Handle(ctx, tc.request)
 			id := got.AuditAnnotations["id"]
 			mask := strings.NewReplacer("\x00", "", reviewer.Set().Revision(), "<revision>")
 			if id != "" {

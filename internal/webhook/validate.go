@@ -27,7 +27,7 @@ type Reviewer interface {
 	// Review judges a request. Its error means that nothing is decided.
 	Review(ctx context.Context, req validate.Request, now time.Time) (validate.Decision, error)
 	// Binding reports whether a finding could deny a request of a user in these groups.
-	Binding(user string, groups []string) bool
+	Binding(user string) bool
 }
 
 var _ Reviewer = (*validate.Reviewer)(nil)
@@ -73,20 +73,31 @@ func NewValidator(o ValidatorOptions) (*Validator, error) {
 // Handle judges one request. What cannot be decided is refused if a finding could have refused
 // it; otherwise it is admitted with a warning, because nothing found could change that.
 func (v *Validator) Handle(ctx context.Context, req admission.Request) admission.Response {
-	decision, err := v.review(ctx, &req)
+	return v.handle(ctx, &req, false)
+}
+
+// BreakGlass is the admission.Handler of requests that are admitted in any case, and recorded if the rules refuse them.
+func (v *Validator) BreakGlass() admission.Handler {
+	return admission.HandlerFunc(func(ctx context.Context, req admission.Request) admission.Response {
+		return v.handle(ctx, &req, true)
+	})
+}
+
+func (v *Validator) handle(ctx context.Context, req *admission.Request, breakGlass bool) admission.Response {
+	decision, err := v.review(ctx, req, breakGlass)
 	if err != nil {
-		return v.undecided(ctx, &req, err)
+		return v.undecided(ctx, req, err, breakGlass)
 	}
 	v.metrics.count(&decision)
 	if decision.Skipped != validate.SkipNone {
-		logDebug(ctx, &req, "skipped", "reason", decision.Skipped)
+		logDebug(ctx, req, "skipped", "reason", decision.Skipped)
 		return admission.Allowed("")
 	}
-	v.record(ctx, &req, &decision)
+	v.record(ctx, req, &decision)
 	if !decision.Allowed() {
 		return withAnnotations(denied(&decision), &decision)
 	}
-	logDebug(ctx, &req, "admitted", "findings", len(decision.Judgements), "revision", decision.Revision)
+	logDebug(ctx, req, "admitted", "findings", len(decision.Judgements), "revision", decision.Revision)
 	return withAnnotations(admission.Allowed("").WithWarnings(decision.Warnings()...), &decision)
 }
 
@@ -120,9 +131,11 @@ func logDebug(ctx context.Context, req *admission.Request, message string, keysA
 }
 
 // review calls the reviewer.
-func (v *Validator) review(ctx context.Context, req *admission.Request) (decision validate.Decision, err error) {
+func (v *Validator) review(ctx context.Context, req *admission.Request, breakGlass bool) (decision validate.Decision, err error) {
 	defer recovered(ctx, req, &err)
-	return v.reviewer.Review(ctx, requestOf(req), v.now())
+	request := requestOf(req)
+	request.BreakGlass = breakGlass
+	return v.reviewer.Review(ctx, request, v.now())
 }
 
 // errInternal is what others are told of a panic.
@@ -146,12 +159,12 @@ func requestOf(req *admission.Request) validate.Request {
 	}
 }
 
-func (v *Validator) undecided(ctx context.Context, req *admission.Request, err error) admission.Response {
+func (v *Validator) undecided(ctx context.Context, req *admission.Request, err error, breakGlass bool) admission.Response {
 	binding := true
 	if undecided := (*validate.UndecidedError)(nil); errors.As(err, &undecided) {
 		binding, err = undecided.Binding, undecided.Err
 	} else if errors.Is(err, errInternal) {
-		binding = v.reviewer.Binding(req.UserInfo.Username, req.UserInfo.Groups)
+		binding = !breakGlass && v.reviewer.Binding(req.UserInfo.Username)
 	}
 	v.metrics.undecided.Inc()
 	err = redacted(err)

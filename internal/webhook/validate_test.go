@@ -371,7 +371,7 @@ func (f failing) Review(context.Context, validate.Request, time.Time) (validate.
 	return validate.Decision{}, &validate.UndecidedError{Binding: true, Err: f.err}
 }
 
-func (failing) Binding(string, []string) bool { return true }
+func (failing) Binding(string) bool { return true }
 
 // TestWhatFailedIsToldWithoutSecrets holds that an error of a built-in, which can quote the object, is
 // redacted like any other text.

@@ -117,15 +117,17 @@ func asked(t *testing.T, v values, rendered objects) registration.Options {
 			"app.kubernetes.io/instance": release, "app.kubernetes.io/version": "0.1.0", "app.kubernetes.io/managed-by": "Helm",
 			"helm.sh/chart": "plainspec-0.1.0", "team": "platform",
 		},
-		BreakGlassGroups: config.BreakGlass.Groups,
-		FailOpen:         config.Enforcement != v1alpha1.EnforcementEnforce,
-		CompleteAll:      config.Completion.ConcernsAll(),
-		CompletePods:     config.Completion.ConcernsPods(),
+		FailOpen:     config.Enforcement != v1alpha1.EnforcementEnforce,
+		CompleteAll:  config.Completion.ConcernsAll(),
+		CompletePods: config.Completion.ConcernsPods(),
 	}
 	for _, controller := range config.Controllers {
 		o.Controllers = append(o.Controllers, controller.User)
 	}
 	o.ExemptNamespaces = as[[]string](t, v["exemptNamespaces"])
+	if breakGlass, ok := v["breakGlass"].(map[string]any); ok {
+		o.BreakGlassGroups = as[[]string](t, breakGlass["groups"])
+	}
 	if v["certificates"] == nil {
 		o.Annotations = map[string]string{"cert-manager.io/inject-ca-from": namespace + "/" + certs.ServingName(name)}
 	} else {
@@ -335,7 +337,7 @@ func TestTheConfigurationArrivesAsWritten(t *testing.T) {
 
 	file := as[map[string]any](t, v["configuration"])
 	file["apiVersion"], file["kind"] = v1alpha1.APIVersion, v1alpha1.Kind
-	file["enforcement"], file["breakGlass"] = v["enforcement"], v["breakGlass"]
+	file["enforcement"] = v["enforcement"]
 	want, err := v1alpha1.Decode([]byte(text(t, file)))
 	if err != nil {
 		t.Fatal(err)
@@ -474,28 +476,31 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		values string
 		want   string // in what Helm says
 	}{
-		"nothing is filled in":           {`{}`, "exemptNamespaces: name the namespaces that the cluster needs to run, kube-system among them"},
-		"kube-system is forgotten":       {`{exemptNamespaces: [calico-system]}`, "exemptNamespaces: name the namespaces that the cluster needs to run, kube-system among them"},
-		"a namespace that is none":       {`{exemptNamespaces: [kube_system]}`, `'kube_system' does not match pattern`},
-		"an unknown value":               {`{exemptNamespace: [kube-system]}`, `additional properties 'exemptNamespace' not allowed`},
-		"an unknown enforcement":         {`{enforcement: block}`, `at '/enforcement': value must be one of 'observe', 'warn', 'enforce'`},
-		"an unknown member":              {`{configuration: {rule: {}}}`, `at '/configuration': additional properties 'rule' not allowed`},
-		"an unknown mode":                {`{configuration: {rules: {image.no_version: {mode: refuse}}}}`, `at '/configuration/rules/image.no_version/mode': value must be one of`},
-		"enforcement in two places":      {`{configuration: {enforcement: enforce}}`, `at '/configuration': additional properties 'enforcement' not allowed`},
-		"break-glass in two places":      {`{configuration: {breakGlass: {groups: [a]}}}`, `at '/configuration': additional properties 'breakGlass' not allowed`},
-		"a profile without a target":     {`{configuration: {completion: {profiles: [{name: a, match: {}, source: /a}]}}}`, `missing property 'target'`},
-		"a break-glass group of nothing": {`{breakGlass: {groups: [""]}}`, `at '/breakGlass/groups/0': minLength`},
-		"a policy above its folder":      {`{policies: {files: {../x.rego: ""}}}`, `at '/policies/files': additional properties '../x.rego' not allowed`},
-		"a policy that is no policy":     {`{policies: {files: {rules/x.txt: ""}}}`, `at '/policies/files'`},
-		"a path that is ambiguous":       {`{policies: {files: {rules/a__b.rego: ""}}}`, `at '/policies/files'`},
-		"no replica":                     {`{replicas: 0}`, `at '/replicas': minimum: got 0, want 1`},
-		"a wrong digest":                 {`{image: {digest: "sha256:1234"}}`, `at '/image/digest'`},
-		"a label of the chart's":         {`{labels: {app.kubernetes.io/name: other}}`, `at '/labels/app.kubernetes.io~1name': false schema`},
-		"no bundle without cert-manager": {`{exemptNamespaces: [kube-system], certificates: {certManager: {enabled: false}, secretName: ours}}`, "certificates.caBundle: without cert-manager, give the PEM certificates"},
-		"no Secret without cert-manager": {`{exemptNamespaces: [kube-system], certificates: {certManager: {enabled: false}, caBundle: "-----BEGIN CERTIFICATE-----"}}`, "certificates.secretName: without cert-manager, name the Secret"},
-		"an issuer without a name":       {`{certificates: {certManager: {issuerRef: {kind: ClusterIssuer}}}}`, `at '/certificates/certManager/issuerRef': missing property 'name'`},
-		"a bundle that is none":          {`{certificates: {caBundle: LS0t}}`, `at '/certificates/caBundle'`},
-		"a part that is taken away":      {`{exemptNamespaces: [kube-system], breakGlass: null}`, `missing property 'breakGlass'`},
+		"nothing is filled in":             {`{}`, "exemptNamespaces: name the namespaces that the cluster needs to run, kube-system among them"},
+		"kube-system is forgotten":         {`{exemptNamespaces: [calico-system]}`, "exemptNamespaces: name the namespaces that the cluster needs to run, kube-system among them"},
+		"a namespace that is none":         {`{exemptNamespaces: [kube_system]}`, `'kube_system' does not match pattern`},
+		"an unknown value":                 {`{exemptNamespace: [kube-system]}`, `additional properties 'exemptNamespace' not allowed`},
+		"an unknown enforcement":           {`{enforcement: block}`, `at '/enforcement': value must be one of 'observe', 'warn', 'enforce'`},
+		"an unknown member":                {`{configuration: {rule: {}}}`, `at '/configuration': additional properties 'rule' not allowed`},
+		"an unknown mode":                  {`{configuration: {rules: {image.no_version: {mode: refuse}}}}`, `at '/configuration/rules/image.no_version/mode': value must be one of`},
+		"enforcement in two places":        {`{configuration: {enforcement: enforce}}`, `at '/configuration': additional properties 'enforcement' not allowed`},
+		"break-glass in two places":        {`{configuration: {breakGlass: {groups: [a]}}}`, `at '/configuration': additional properties 'breakGlass' not allowed`},
+		"a profile without a target":       {`{configuration: {completion: {profiles: [{name: a, match: {}, source: /a}]}}}`, `missing property 'target'`},
+		"a break-glass group of nothing":   {`{breakGlass: {groups: [""]}}`, `at '/breakGlass/groups/0': '' does not match pattern`},
+		"a break-glass group of everybody": {`{exemptNamespaces: [kube-system], breakGlass: {groups: ["system:authenticated"]}}`, "breakGlass.groups: system:authenticated is a group that Kubernetes itself puts users in, always; name one"},
+		"an account that nobody makes":     {`{exemptNamespaces: [kube-system], serviceAccount: {create: false}}`, "serviceAccount.name: without serviceAccount.create, name an account"},
+		"a tag that is no label":           {`{image: {tag: 1.2.3-}}`, `at '/image/tag'`},
+		"a policy above its folder":        {`{policies: {files: {../x.rego: ""}}}`, `at '/policies/files': additional properties '../x.rego' not allowed`},
+		"a policy that is no policy":       {`{policies: {files: {rules/x.txt: ""}}}`, `at '/policies/files'`},
+		"a path that is ambiguous":         {`{policies: {files: {rules/a__b.rego: ""}}}`, `at '/policies/files'`},
+		"no replica":                       {`{replicas: 0}`, `at '/replicas': minimum: got 0, want 1`},
+		"a wrong digest":                   {`{image: {digest: "sha256:1234"}}`, `at '/image/digest'`},
+		"a label of the chart's":           {`{labels: {app.kubernetes.io/name: other}}`, `at '/labels/app.kubernetes.io~1name': false schema`},
+		"no bundle without cert-manager":   {`{exemptNamespaces: [kube-system], certificates: {certManager: {enabled: false}, secretName: ours}}`, "certificates.caBundle: without cert-manager, give the PEM certificates"},
+		"no Secret without cert-manager":   {`{exemptNamespaces: [kube-system], certificates: {certManager: {enabled: false}, caBundle: "-----BEGIN CERTIFICATE-----"}}`, "certificates.secretName: without cert-manager, name the Secret"},
+		"an issuer without a name":         {`{certificates: {certManager: {issuerRef: {kind: ClusterIssuer}}}}`, `at '/certificates/certManager/issuerRef': missing property 'name'`},
+		"a bundle that is none":            {`{certificates: {caBundle: LS0t}}`, `at '/certificates/caBundle'`},
+		"a part that is taken away":        {`{exemptNamespaces: [kube-system], breakGlass: null}`, `missing property 'breakGlass'`},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

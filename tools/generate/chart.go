@@ -43,7 +43,7 @@ const (
 // escape.
 var expressions = strings.NewReplacer(
 	`,"`+controller+`"]`, `{{ range .Values.configuration.controllers }},{{ toJson .user }}{{ end }}]`,
-	`["`+group+`"]`, `{{ toJson .Values.breakGlass.groups }}`,
+	`["`+group+`"]`, `{{ include "plainspec.breakGlassGroups" . }}`,
 	name, `{{ include "plainspec.fullname" . }}`,
 	namespace, `{{ .Release.Namespace }}`,
 	failure, `{{ ternary "Fail" "Ignore" (eq .Values.enforcement "enforce") }}`,
@@ -55,17 +55,16 @@ var lines = []struct {
 	template string
 }{
 	{regexp.MustCompile(`(?m)^( *)` + labels + `: "[^\n]*$`), `{{- include "plainspec.labels" . | nindent %d }}`},
+	{regexp.MustCompile(`(?m)^( *)namespace: ` + namespace + `$`), `namespace: {{ .Release.Namespace | quote }}`},
 	{regexp.MustCompile(`(?m)^( *)name: ` + issuer + `$`), `{{- include "plainspec.issuerRef" . | nindent %d }}`},
 	{regexp.MustCompile(`(?m)^( *)- ` + exempt + `\n *- ` + namespace + `$`), `{{- include "plainspec.exemptNamespaces" . | nindent %d }}`},
 	{regexp.MustCompile(`(?m)^( *)caBundle: ` + base64.StdEncoding.EncodeToString([]byte(authority)) + `$`), `{{- include "plainspec.caBundle" . | nindent %d }}`},
 }
 
-// conditions are what webhooks, and their match conditions, are there for only if it is true.
+// conditions are what match conditions are there for only if it is true.
 var conditions = map[string]string{
-	registration.BreakGlassWebhook:   `.Values.breakGlass.groups`,
-	registration.PodsCompleteWebhook: `include "plainspec.completePods" .`,
-	"not-break-glass":                `.Values.breakGlass.groups`,
-	"asked":                          `not (include "plainspec.completeAll" .)`,
+	"asked":      `not (include "plainspec.completeAll" .)`,
+	"configured": `not (include "plainspec.completePods" .)`,
 }
 
 // chart writes the parts of the chart that follow from the code.
@@ -73,7 +72,7 @@ func chart() error {
 	// Everything that can be there is; what is not always there is among conditions.
 	o := registration.Options{
 		Name: name, Namespace: namespace, Service: registration.Service{Name: name, Port: 443}, CABundle: []byte(authority),
-		ExemptNamespaces: []string{exempt}, Controllers: []string{controller}, BreakGlassGroups: []string{group}, CompletePods: true,
+		ExemptNamespaces: []string{exempt}, Controllers: []string{controller}, BreakGlassGroups: []string{group},
 	}
 	validating, mutating := registration.Validating(o), registration.Mutating(o)
 	for i := range validating.Webhooks {
@@ -124,8 +123,7 @@ func configurationTemplate(configuration any) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		called, _ := webhook["name"].(string)
-		b.WriteString(conditional(called, "  ", text))
+		b.WriteString(text)
 	}
 	return fill(b.String())
 }
@@ -148,17 +146,12 @@ func webhookTemplate(webhook map[string]any) (string, error) {
 	}
 	for _, condition := range found {
 		element := fmt.Sprintf("      - name: %s\n        expression: |-\n          %s\n", condition.Name, condition.Expression)
-		b.WriteString(conditional(condition.Name, "      ", element))
+		if given, ok := conditions[condition.Name]; ok {
+			element = fmt.Sprintf("      {{- if %s }}\n%s      {{- end }}\n", given, element)
+		}
+		b.WriteString(element)
 	}
 	return b.String(), nil
-}
-
-// conditional is text as it is, or between the condition that something has.
-func conditional(name, indent, text string) string {
-	if condition, ok := conditions[name]; ok {
-		return fmt.Sprintf("%[1]s{{- if %[2]s }}\n%[3]s%[1]s{{- end }}\n", indent, condition, text)
-	}
-	return text
 }
 
 // chainTemplate is the certificates, for cert-manager.
@@ -213,6 +206,9 @@ func fill(text string) (string, error) {
 	for _, l := range lines {
 		text = l.line.ReplaceAllStringFunc(text, func(line string) string {
 			indent := len(l.line.FindStringSubmatch(line)[1])
+			if !strings.Contains(l.template, "%d") {
+				return strings.Repeat(" ", indent) + l.template
+			}
 			return strings.Repeat(" ", indent) + fmt.Sprintf(l.template, indent)
 		})
 	}
@@ -251,7 +247,7 @@ func valuesSchema(file string) error {
 		return fmt.Errorf("derive the schema of the configuration: %w", err)
 	}
 	// What the chart writes itself, or has a value of its own for.
-	for _, member := range []string{"apiVersion", "kind", "enforcement", "breakGlass"} {
+	for _, member := range []string{"apiVersion", "kind", "enforcement"} {
 		delete(configuration.Properties, member)
 	}
 	text, err := os.ReadFile(file)

@@ -73,9 +73,6 @@ type Configuration struct {
 	// Kubernetes' own workload controllers.
 	Controllers []ControllerIdentity `json:"controllers,omitempty"`
 
-	// BreakGlass names who is never refused, for an emergency. Each use is recorded. Default: nobody.
-	BreakGlass BreakGlass `json:"breakGlass,omitempty"`
-
 	// Completion says what is filled in where a manifest leaves it out: artifacts, resources, labels. Default: nothing.
 	Completion Completion `json:"completion,omitempty"`
 
@@ -94,11 +91,4 @@ type RuleConfiguration struct {
 type ControllerIdentity struct {
 	// User is the complete user name, such as "system:serviceaccount:kruise-system:kruise-manager". Required.
 	User string `json:"user"`
-}
-
-// BreakGlass names who is never refused. The webhook configurations must name the same groups, so that it works while the
-// server is down, too.
-type BreakGlass struct {
-	// Groups are groups of users as the API server authenticates them, such as "platform-emergency".
-	Groups []string `json:"groups,omitempty"`
 }

@@ -25,7 +25,6 @@ func Validate(c *Configuration) field.ErrorList {
 	errs = append(errs, validateRules(c.Rules, field.NewPath("rules"))...)
 	errs = append(errs, validateParameters(c, field.NewPath("parameters"))...)
 	errs = append(errs, validateControllers(c.Controllers, field.NewPath("controllers"))...)
-	errs = append(errs, validateBreakGlass(&c.BreakGlass, field.NewPath("breakGlass"))...)
 	errs = append(errs, validateCompletion(&c.Completion, field.NewPath("completion"))...)
 	errs = append(errs, validateContact(c.Contact, field.NewPath("contact"))...)
 	return errs
@@ -80,32 +79,6 @@ func validateControllers(controllers []ControllerIdentity, path *field.Path) fie
 			errs = append(errs, field.Duplicate(userPath, controller.User))
 		}
 		seen[controller.User] = struct{}{}
-	}
-	return errs
-}
-
-// validateBreakGlass refuses the groups that Kubernetes itself puts users in: they hold everybody, or programs, always,
-// and nobody takes them on for an emergency. Only system:masters may be named: it is meant as the last resort, and who is
-// in it can delete the webhook configurations anyway.
-func validateBreakGlass(b *BreakGlass, path *field.Path) field.ErrorList {
-	var errs field.ErrorList
-	seen := make(map[string]struct{}, len(b.Groups))
-	for i, group := range b.Groups {
-		groupPath := path.Child("groups").Index(i)
-		if group == "" {
-			errs = append(errs, field.Required(groupPath, `write the name of a group, such as "platform-emergency"`))
-			continue
-		}
-		switch {
-		case group != strings.TrimSpace(group):
-			errs = append(errs, field.Invalid(groupPath, group, "must not begin or end with a space"))
-		case strings.HasPrefix(group, "system:") && group != "system:masters":
-			errs = append(errs, field.Invalid(groupPath, group, "is a group that Kubernetes itself puts users in, always; name one that people get for an emergency"))
-		}
-		if _, ok := seen[group]; ok {
-			errs = append(errs, field.Duplicate(groupPath, group))
-		}
-		seen[group] = struct{}{}
 	}
 	return errs
 }

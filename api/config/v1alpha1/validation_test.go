@@ -62,23 +62,6 @@ func TestValidate(t *testing.T) {
 				`controllers[3].user: Invalid value: " b": must not begin or end with a space`,
 			},
 		},
-		"groups for emergencies are people's, and system:masters": {
-			change: func(c *v1alpha1.Configuration) {
-				c.BreakGlass.Groups = []string{"platform-emergency", "oidc:sre", "system:masters"}
-			},
-		},
-		"groups for emergencies are distinct, and none that Kubernetes itself puts users in": {
-			change: func(c *v1alpha1.Configuration) {
-				c.BreakGlass.Groups = []string{"a", "", "a", " b", "system:authenticated", "system:serviceaccounts:ci"}
-			},
-			want: []string{
-				`breakGlass.groups[1]: Required value: write the name of a group, such as "platform-emergency"`,
-				`breakGlass.groups[2]: Duplicate value: "a"`,
-				`breakGlass.groups[3]: Invalid value: " b": must not begin or end with a space`,
-				`breakGlass.groups[4]: Invalid value: "system:authenticated": is a group that Kubernetes itself puts users in, always; name one that people get for an emergency`,
-				`breakGlass.groups[5]: Invalid value: "system:serviceaccounts:ci": is a group that Kubernetes itself puts users in, always; name one that people get for an emergency`,
-			},
-		},
 		"a contact of 200 characters, not bytes, is valid": {
 			change: func(c *v1alpha1.Configuration) { c.Contact = strings.Repeat("ü", 200) },
 		},

@@ -3,9 +3,9 @@
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride -}}
 {{- else if contains "plainspec" .Release.Name -}}
-{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- .Release.Name | replace "." "-" | trunc 40 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-plainspec" (.Release.Name | trunc 30 | trimSuffix "-") -}}
+{{- printf "%s-plainspec" (.Release.Name | replace "." "-" | trunc 30 | trimSuffix "-") -}}
 {{- end -}}
 {{- end -}}
 
@@ -26,7 +26,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
 {{- define "plainspec.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
 {{- .Values.serviceAccount.name | default (include "plainspec.fullname" .) -}}
+{{- else -}}
+{{- required "serviceAccount.name: without serviceAccount.create, name an account that is there" .Values.serviceAccount.name -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "plainspec.certificateSecret" -}}
@@ -71,10 +75,17 @@ caBundle: {{ required "certificates.caBundle: without cert-manager, give the PEM
 {{/* The configuration file. */}}
 {{- define "plainspec.configuration" -}}
 {{- $written := dict "apiVersion" "config.plainspec.dev/v1alpha1" "kind" "Configuration" "enforcement" .Values.enforcement -}}
-{{- with .Values.breakGlass.groups -}}
-{{- $_ := set $written "breakGlass" (dict "groups" .) -}}
-{{- end -}}
 {{- toYaml (merge $written .Values.configuration) -}}
+{{- end -}}
+
+{{/* Kubernetes puts users into groups of its own whether there is an emergency or not. Who is in system:masters can delete the webhooks anyway. */}}
+{{- define "plainspec.breakGlassGroups" -}}
+{{- range .Values.breakGlass.groups -}}
+{{- if and (hasPrefix "system:" .) (ne . "system:masters") -}}
+{{- fail (printf "breakGlass.groups: %s is a group that Kubernetes itself puts users in, always; name one that people get for an emergency" .) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson .Values.breakGlass.groups -}}
 {{- end -}}
 
 {{/* The keys of a ConfigMap have no slashes. */}}

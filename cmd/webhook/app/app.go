@@ -157,8 +157,9 @@ func newHandlers(
 		return nil, nil, err
 	}
 	byPath := map[string]*webhook.Handler{
-		registration.ValidatePath: webhook.NewHandler(validator),
-		registration.MutatePath:   webhook.NewOpenHandler(completer),
+		registration.ValidatePath:   webhook.NewHandler(validator),
+		registration.BreakGlassPath: webhook.NewHandler(validator.BreakGlass()),
+		registration.MutatePath:     webhook.NewOpenHandler(completer),
 	}
 	if o.PoliciesNamespace != "" {
 		policies, err := webhook.NewPolicies(webhook.PoliciesOptions{Checker: checker, Namespace: o.PoliciesNamespace, Registerer: registerer})
