@@ -38,6 +38,8 @@ type Trusted interface {
 	// Check returns an error that says which webhook's CA bundle does not sign the certificate and what to do, or that
 	// none is known yet. It makes no call.
 	Check(certificate *tls.Certificate, now time.Time) error
+	// CheckClosed is Check of those webhooks alone that fail closed: nil if there are none.
+	CheckClosed(certificate *tls.Certificate, now time.Time) error
 }
 
 // TrustOptions configures a Trust.
@@ -65,7 +67,7 @@ type Trust struct {
 // configuration is one webhook configuration as it was read last.
 type configuration struct {
 	kind, name string
-	read       func(ctx context.Context) (map[string]admissionregistrationv1.WebhookClientConfig, error)
+	read       func(ctx context.Context) (map[string]reached, error)
 
 	// known is whether it was ever read, exists whether it was there then.
 	known, exists bool
@@ -74,12 +76,20 @@ type configuration struct {
 	err error
 }
 
+// reached is how a webhook is registered.
+type reached struct {
+	client  admissionregistrationv1.WebhookClientConfig
+	failure *admissionregistrationv1.FailurePolicyType
+}
+
 // webhook is how the API server verifies the server for one webhook.
 type webhook struct {
 	// host is what the certificate must be valid for.
 	host   string
 	bundle []byte
 	roots  *x509.CertPool
+	// closed says that the API server refuses what it cannot ask about.
+	closed bool
 	// before is the bundle that the API server may use until settle after changed; nil if it is not known.
 	before  *x509.CertPool
 	changed time.Time
@@ -90,25 +100,25 @@ func NewTrust(o TrustOptions) *Trust {
 	key := client.ObjectKey{Name: o.Name}
 	return &Trust{log: o.Logger, configurations: []*configuration{{
 		kind: "ValidatingWebhookConfiguration", name: o.Name,
-		read: func(ctx context.Context) (map[string]admissionregistrationv1.WebhookClientConfig, error) {
+		read: func(ctx context.Context) (map[string]reached, error) {
 			var object admissionregistrationv1.ValidatingWebhookConfiguration
 			err := o.Client.Get(ctx, key, &object)
-			clients := map[string]admissionregistrationv1.WebhookClientConfig{}
+			registered := map[string]reached{}
 			for i := range object.Webhooks {
-				clients[object.Webhooks[i].Name] = object.Webhooks[i].ClientConfig
+				registered[object.Webhooks[i].Name] = reached{object.Webhooks[i].ClientConfig, object.Webhooks[i].FailurePolicy}
 			}
-			return clients, err
+			return registered, err
 		},
 	}, {
 		kind: "MutatingWebhookConfiguration", name: o.Name,
-		read: func(ctx context.Context) (map[string]admissionregistrationv1.WebhookClientConfig, error) {
+		read: func(ctx context.Context) (map[string]reached, error) {
 			var object admissionregistrationv1.MutatingWebhookConfiguration
 			err := o.Client.Get(ctx, key, &object)
-			clients := map[string]admissionregistrationv1.WebhookClientConfig{}
+			registered := map[string]reached{}
 			for i := range object.Webhooks {
-				clients[object.Webhooks[i].Name] = object.Webhooks[i].ClientConfig
+				registered[object.Webhooks[i].Name] = reached{object.Webhooks[i].ClientConfig, object.Webhooks[i].FailurePolicy}
 			}
-			return clients, err
+			return registered, err
 		},
 	}}}
 }
@@ -147,7 +157,7 @@ func (t *Trust) rest(ctx context.Context) bool {
 func (t *Trust) look(ctx context.Context, c *configuration) {
 	bounded, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	clients, err := c.read(bounded)
+	registered, err := c.read(bounded)
 	if ctx.Err() != nil {
 		return
 	}
@@ -165,16 +175,18 @@ func (t *Trust) look(ctx context.Context, c *configuration) {
 		return
 	}
 	c.err, c.known, c.exists = nil, true, err == nil
-	c.learn(clients, time.Now())
+	c.learn(registered, time.Now())
 }
 
 // learn takes over how the API server reaches each webhook.
-func (c *configuration) learn(clients map[string]admissionregistrationv1.WebhookClientConfig, now time.Time) {
-	webhooks := make(map[string]*webhook, len(clients))
-	for name, reached := range clients {
-		current := &webhook{host: host(&reached), bundle: reached.CABundle, changed: now}
+func (c *configuration) learn(registered map[string]reached, now time.Time) {
+	webhooks := make(map[string]*webhook, len(registered))
+	for name, r := range registered {
+		closed := r.failure == nil || *r.failure == admissionregistrationv1.Fail // as the API server's default is
+		current := &webhook{host: host(&r.client), bundle: r.client.CABundle, closed: closed, changed: now}
 		if previous := c.webhooks[name]; previous != nil && previous.host == current.host {
 			if bytes.Equal(previous.bundle, current.bundle) {
+				previous.closed = closed
 				webhooks[name] = previous
 				continue
 			}
@@ -205,10 +217,25 @@ func host(reached *admissionregistrationv1.WebhookClientConfig) string {
 // Check implements Trusted. For some seconds after a CA bundle has changed, the one before must sign the certificate, too,
 // since the API server may still use it; a bundle that is new to this process counts as changed.
 func (t *Trust) Check(certificate *tls.Certificate, now time.Time) error {
+	return t.each(func(c *configuration) error {
+		if err := c.check(); err != nil {
+			return err
+		}
+		return c.checkWebhooks(certificate, now, false)
+	})
+}
+
+// CheckClosed implements Trusted.
+func (t *Trust) CheckClosed(certificate *tls.Certificate, now time.Time) error {
+	return t.each(func(c *configuration) error { return c.checkWebhooks(certificate, now, true) })
+}
+
+// each checks each configuration, and remembers that somebody waits if one is not as it should be.
+func (t *Trust) each(check func(*configuration) error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, c := range t.configurations {
-		if err := c.check(certificate, now); err != nil {
+		if err := check(c); err != nil {
 			t.waited.Store(true)
 			return err
 		}
@@ -216,7 +243,8 @@ func (t *Trust) Check(certificate *tls.Certificate, now time.Time) error {
 	return nil
 }
 
-func (c *configuration) check(certificate *tls.Certificate, now time.Time) error {
+// check returns an error if the configuration is not known, or not there.
+func (c *configuration) check() error {
 	switch {
 	case !c.known && apierrors.IsForbidden(c.err):
 		return fmt.Errorf("%s %q cannot be read: %w: grant the server's service account get on it", c.kind, c.name, c.err)
@@ -227,7 +255,14 @@ func (c *configuration) check(certificate *tls.Certificate, now time.Time) error
 	case !c.exists:
 		return fmt.Errorf("%s %q does not exist: install it, or name another one with --webhook-configuration", c.kind, c.name)
 	}
+	return nil
+}
+
+func (c *configuration) checkWebhooks(certificate *tls.Certificate, now time.Time, closedOnly bool) error {
 	for _, name := range slices.Sorted(maps.Keys(c.webhooks)) {
+		if closedOnly && !c.webhooks[name].closed {
+			continue
+		}
 		if err := c.webhooks[name].check(certificate, now); err != nil {
 			return fmt.Errorf("webhook %q of %s %q: %w", name, c.kind, c.name, err)
 		}

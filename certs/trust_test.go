@@ -34,6 +34,7 @@ type configurations struct {
 	mu         sync.Mutex
 	validating []admissionregistrationv1.WebhookClientConfig
 	mutating   []admissionregistrationv1.WebhookClientConfig
+	failure    []*admissionregistrationv1.FailurePolicyType // of the validating webhooks; nil beyond
 	err        error
 	reads      []time.Time
 }
@@ -77,7 +78,11 @@ func (c *configurations) Get(_ context.Context, key client.ObjectKey, object cli
 			return apierrors.NewNotFound(schema.GroupResource{Resource: "validatingwebhookconfigurations"}, key.Name)
 		}
 		for i, reached := range c.validating {
-			object.Webhooks = append(object.Webhooks, admissionregistrationv1.ValidatingWebhook{Name: fmt.Sprintf("v%d.plainspec.dev", i), ClientConfig: reached})
+			webhook := admissionregistrationv1.ValidatingWebhook{Name: fmt.Sprintf("v%d.plainspec.dev", i), ClientConfig: reached}
+			if i < len(c.failure) {
+				webhook.FailurePolicy = c.failure[i]
+			}
+			object.Webhooks = append(object.Webhooks, webhook)
 		}
 	case *admissionregistrationv1.MutatingWebhookConfiguration:
 		if key.Name != "plainspec" || c.mutating == nil {
@@ -288,6 +293,57 @@ func TestAWebhookThatIsCalledElsewhereIsAnother(t *testing.T) {
 			t.Errorf("Check() = %q, want the Service's name missed in the certificate", got)
 		}
 	})
+}
+
+// What fails closed must not go unanswered because of a webhook that does not.
+func TestCheckClosedLooksAtWebhooksThatFailClosed(t *testing.T) {
+	t.Parallel()
+	closed, open := new(admissionregistrationv1.Fail), new(admissionregistrationv1.Ignore)
+	lose := func(i int) func(*configurations) {
+		return func(c *configurations) { c.validating[i].CABundle = nil }
+	}
+	const empty = `webhook "v0.plainspec.dev" of ValidatingWebhookConfiguration "plainspec": its CA bundle is empty: ` +
+		"wait for cert-manager's cainjector to fill it in, or look at its log"
+	for name, tc := range map[string]struct {
+		change func(*configurations)
+		want   string
+	}{
+		"the bundle of one that fails open is lost":   {change: lose(1)},
+		"the bundle of one that fails closed is lost": {change: lose(0), want: empty},
+		"one is added before its bundle is known": {change: func(c *configurations) {
+			c.validating, c.failure = append(c.validating, byService(nil)), append(c.failure, open)
+		}},
+		"one comes to fail open, then its bundle is lost": {change: func(c *configurations) { c.failure[0] = open; lose(0)(c) }},
+		"one comes to fail closed without a bundle":       {change: func(c *configurations) { c.failure[1] = nil; lose(1)(c) }, want: strings.Replace(empty, "v0", "v1", 1)},
+		"a configuration is deleted":                      {change: func(c *configurations) { c.validating = nil }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				expiry := time.Now().AddDate(0, 1, 0)
+				ours := newAuthority(t, "ours", expiry, nil)
+				certificate := ours.sign(t, expiry)
+				c := &configurations{failure: []*admissionregistrationv1.FailurePolicyType{closed, open}}
+				c.set(ours.bundle)
+				trust := newTrust(t, c, logr.Discard())
+				time.Sleep(time.Minute)
+				if err := trust.CheckClosed(certificate, time.Now()); err != nil {
+					t.Fatalf("CheckClosed() error = %v", err)
+				}
+				c.mu.Lock()
+				tc.change(c)
+				c.mu.Unlock()
+				time.Sleep(time.Minute)
+				got := ""
+				if err := trust.CheckClosed(certificate, time.Now()); err != nil {
+					got = err.Error()
+				}
+				if diff := cmp.Diff(tc.want, got); diff != "" {
+					t.Errorf("CheckClosed() mismatch (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
 }
 
 func TestTrustKeepsWhatItKnowsWhileTheAPIServerIsGone(t *testing.T) {

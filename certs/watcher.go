@@ -45,6 +45,8 @@ type Watcher struct {
 	log     logr.Logger
 	watcher *certwatcher.CertWatcher
 	served  atomic.Pointer[tls.Certificate]
+	// wasTrusted says that the API server once trusted a certificate of this process for all webhooks.
+	wasTrusted atomic.Bool
 }
 
 // NewWatcher reads the certificate in o.Dir. A missing or broken certificate is an error; an expired one is not, because
@@ -78,6 +80,9 @@ type trustAll struct{}
 
 // Check implements Trusted.
 func (trustAll) Check(*tls.Certificate, time.Time) error { return nil }
+
+// CheckClosed implements Trusted.
+func (trustAll) CheckClosed(*tls.Certificate, time.Time) error { return nil }
 
 // Run reloads the certificate whenever its files change, until ctx ends. Files that cannot be used are logged and leave
 // the certificate that is being served in place.
@@ -183,9 +188,16 @@ func (w *Watcher) Check(now time.Time) error {
 }
 
 // CheckTrust returns an error if the API server does not trust the certificate that is served. It refuses such a
-// certificate, so the server is not ready.
+// certificate, so the server is not ready. All webhooks count at first, and those alone that fail closed once all have
+// trusted one: a CA bundle that gets lost in another one must not take away the answers to these.
 func (w *Watcher) CheckTrust(now time.Time) error {
-	return w.trusted.Check(w.served.Load(), now)
+	served := w.served.Load()
+	if w.wasTrusted.Load() {
+		return w.trusted.CheckClosed(served, now)
+	}
+	err := w.trusted.Check(served, now)
+	w.wasTrusted.Store(err == nil)
+	return err
 }
 
 func (w *Watcher) check(certificate *tls.Certificate, now time.Time) error {

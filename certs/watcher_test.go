@@ -294,6 +294,8 @@ func TestTheDaysThatAreLeftAreMetrics(t *testing.T) {
 
 // believer plays the API server's trust, in certificates that expire at certain times.
 type believer struct {
+	open bool // no webhook fails closed
+
 	mu       sync.Mutex
 	believed []time.Time
 }
@@ -312,6 +314,47 @@ func (b *believer) Check(certificate *tls.Certificate, _ time.Time) error {
 		return nil
 	}
 	return errors.New("who is that")
+}
+
+// CheckClosed implements certs.Trusted.
+func (b *believer) CheckClosed(certificate *tls.Certificate, now time.Time) error {
+	if b.open {
+		return nil
+	}
+	return b.Check(certificate, now)
+}
+
+// A bundle that gets lost must not take away all replicas, unless nothing that fails closed can reach them anyway.
+func TestOnceTrustedOnlyWebhooksThatFailClosedCount(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		trusted *believer
+		ready   bool
+	}{
+		"a bundle of one that fails open is lost":   {&believer{open: true}, true},
+		"a bundle of one that fails closed is lost": {&believer{}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir, expiry := t.TempDir(), time.Now().Add(time.Hour).Truncate(time.Second)
+			writeLocal(t, dir, expiry)
+			w, err := certs.NewWatcher(certs.Options{Dir: dir, Trusted: tc.trusted})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := w.CheckTrust(time.Now()); err == nil {
+				t.Error("CheckTrust() error = nil before all webhooks trust the certificate")
+			}
+			tc.trusted.believe(expiry)
+			if err := w.CheckTrust(time.Now()); err != nil {
+				t.Errorf("CheckTrust() error = %v for a certificate that all trust", err)
+			}
+			tc.trusted.believe()
+			if err := w.CheckTrust(time.Now()); (err == nil) != tc.ready {
+				t.Errorf("CheckTrust() error = %v, want ready: %t", err, tc.ready)
+			}
+		})
+	}
 }
 
 func TestARenewedCertificateIsHeldBackUntilItIsTrusted(t *testing.T) {

@@ -1,10 +1,12 @@
 package server
 
 import (
+	"maps"
 	"errors"
 	"net/http"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 )
@@ -13,22 +15,8 @@ import (
 // nor certificates), and /readyz, which fails while reviews should go elsewhere. Both list their checks with ?verbose;
 // /readyz/NAME says why a check fails.
 func (s *Server) probeHandler() http.Handler {
-	checks := map[string]healthz.Checker{
-		"certificate": func(*http.Request) error { return s.options.Certificates.Check(time.Now()) },
-		"listener": func(*http.Request) error {
-			if !s.serving.Load() {
-				return errors.New("not serving yet")
-			}
-			return nil
-		},
-		"shutdown": func(*http.Request) error {
-			if s.draining.Load() {
-				return errors.New("shutting down")
-			}
-			return nil
-		},
-	}
-	for name, check := range s.options.Checks {
+	checks := make(map[string]healthz.Checker)
+	for name, check := range s.readiness() {
 		checks[name] = func(*http.Request) error { return check() }
 	}
 	mux := http.NewServeMux()
@@ -40,6 +28,41 @@ func (s *Server) probeHandler() http.Handler {
 		mux.Handle("GET "+path+"/", http.StripPrefix(path, handler))
 	}
 	return mux
+}
+
+// readiness is what must return nil for reviews to come here, by name.
+func (s *Server) readiness() map[string]func() error {
+	checks := map[string]func() error{
+		"certificate": func() error { return s.options.Certificates.Check(time.Now()) },
+		"listener": func() error {
+			if !s.serving.Load() {
+				return errors.New("not serving yet")
+			}
+			return nil
+		},
+		"shutdown": func() error {
+			if s.draining.Load() {
+				return errors.New("shutting down")
+			}
+			return nil
+		},
+	}
+	maps.Copy(checks, s.options.Checks)
+	return checks
+}
+
+// readyMetric tells who scrapes what /readyz tells the kubelet.
+func (s *Server) readyMetric() prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "plainspec_ready", Help: "1 if reviews may come here, 0 if /readyz says why not.",
+	}, func() float64 {
+		for _, check := range s.readiness() {
+			if check() != nil {
+				return 0
+			}
+		}
+		return 1
+	})
 }
 
 func (s *Server) metricsHandler() http.Handler {

@@ -65,6 +65,9 @@ func TestAnExpiredCertificateIsNotReadyUntilItIsReplaced(t *testing.T) {
 	if got := p.probe("/healthz"); got != "200 ok" {
 		t.Errorf("/healthz = %q: a restart renews no certificate", got)
 	}
+	if got := p.get(p.MetricsAddr(), "/metrics"); !strings.Contains(got, "\nplainspec_ready 0") {
+		t.Errorf("the metrics do not say that it is not ready:\n%s", got)
+	}
 
 	p.writeCertificate(p.certDir, time.Now().Add(time.Hour))
 	p.eventually("the server is ready with the renewed certificate", func() bool { return p.probe("/readyz") == "200 ok" })
@@ -80,6 +83,7 @@ func TestMetricsShowReviews(t *testing.T) {
 		t.Fatalf("post = %q, %v", got, err)
 	}
 	want := []string{
+		"plainspec_ready 1",
 		"plainspec_http_requests_in_flight 0",
 		"plainspec_http_requests_waiting 0",
 		`plainspec_http_request_duration_seconds_bucket{code="200",le="0.00025"}`,

@@ -96,14 +96,18 @@ func New(o Options) (*Server, error) {
 			http.Error(w, "overloaded", http.StatusServiceUnavailable)
 		})
 	}
-	return &Server{
+	s := &Server{
 		options: o,
 		limits:  defaultLimits(),
 		metrics: requests,
 		reviews: &endpoint{name: "reviews", address: o.BindAddress, flag: "--bind-address"},
 		probes:  &endpoint{name: "probes", address: o.ProbeBindAddress, flag: "--health-probe-bind-address"},
 		scrapes: &endpoint{name: "metrics", address: o.MetricsBindAddress, flag: "--metrics-bind-address"},
-	}, nil
+	}
+	if err := o.Registry.Register(s.readyMetric()); err != nil {
+		return nil, fmt.Errorf("register server metrics: %w", err)
+	}
+	return s, nil
 }
 
 func (o *Options) validate() error {

@@ -160,7 +160,22 @@ func (s *story) checkUpgrades() {
 	}
 	s.run("", "rollback", release, "--wait", "--timeout=3m")
 	s.wantRefused(s.apply("upgraded", refusedExample))
+
+	s.checkEveryValueCanChange()
 	finish()
+}
+
+// checkEveryValueCanChange takes away what cert-manager's cainjector, and whoever scales, has written to, and brings it
+// back.
+func (s *story) checkEveryValueCanChange() {
+	s.Helper()
+	const completing = "configuration: {completion: {resources: {classes: [{main: {requests: {cpu: 10m}}}]}}}\n"
+	s.upgrade(enforce+completing, "--set-json=breakGlass.groups=[]", "--set=replicas=null")
+	s.must("scale", "deployment", release, "--namespace="+namespace, "--replicas=2")
+	s.upgrade("", "--set-json=breakGlass.groups=[]", "--set=replicas=null")
+	s.upgrade(enforce, "--set=replicas=null")
+	s.untilReady(2)
+	s.wantRefused(s.apply("upgraded", refusedExample))
 }
 
 // names are the replicas'.

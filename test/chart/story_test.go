@@ -46,9 +46,9 @@ func (s *story) install(values string) {
 	s.run(localValues+values, "install", release, s.chart(), "--create-namespace", "--wait", "--timeout=3m")
 }
 
-func (s *story) upgrade(values string) {
+func (s *story) upgrade(values string, args ...string) {
 	s.Helper()
-	s.run(localValues+values, "upgrade", release, s.chart(), "--wait", "--timeout=3m")
+	s.run(localValues+values, append([]string{"upgrade", release, s.chart(), "--wait", "--timeout=3m"}, args...)...)
 }
 
 // state is what helps to understand why something did not come up.

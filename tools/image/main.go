@@ -59,6 +59,12 @@ func run(root, output string) error {
 	fmt.Printf(`%[1]s holds %[3]s
 To push it:             skopeo copy --all oci:%[1]s:%[2]s docker://REGISTRY/webhook:%[2]s
 To load it into a node: tar -C %[1]s -c . | ctr -n k8s.io images import --base-name plainspec.dev/webhook -
+To install it, put this into the chart's values:
+
+image:
+  repository: REGISTRY/webhook
+  tag: %[2]s
+  digest: %[3]s
 `, output, source.tag(), digest)
 	return nil
 }

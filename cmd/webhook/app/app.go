@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -34,6 +35,10 @@ import (
 // short-lived garbage, and this takes a tenth to a fifth of its CPU time off for some 20 MiB
 // (docs/performance.md). The environment's GOGC goes first.
 const gcPercent = 200
+
+// memoryShare is how much of its container's memory limit Go may take before the collector works harder, instead of the
+// kernel ending the process; the rest is for what Go does not count. The environment's GOMEMLIMIT goes first.
+const memoryShare = 0.9
 
 // NewCommand returns the command of the server. It serves until its context ends, logs to its standard output, and
 // returns errors of one line.
@@ -64,9 +69,7 @@ func NewCommand() *cobra.Command {
 // run serves until ctx ends. The output is the standard one.
 func run(ctx context.Context, o *options.Options, output io.Writer, registry metrics.RegistererGatherer) error {
 	log := logr.FromContextOrDiscard(ctx)
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+	tuneCollector(log)
 	config, err := loadConfig(o.Config)
 	if err != nil {
 		return err
@@ -116,6 +119,16 @@ func run(ctx context.Context, o *options.Options, output io.Writer, registry met
 	log.Info("starting", "version", version(), "enforcement", config.Enforcement, "revision", reviewer.Set().Revision(),
 		"rules", len(reviewer.Set().Rules()), "completion", reviewer.CompletionRevision())
 	return serve(ctx, s, append(recording, certificates.runs...))
+}
+
+// tuneCollector says when garbage is collected.
+func tuneCollector(log logr.Logger) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	if _, err := memlimit.Set(memlimit.WithRatio(memoryShare)); err != nil {
+		log.Info("the container's memory limit is not known", "reason", err.Error())
+	}
 }
 
 // serve runs the server, and what it needs beside it; the end of any ends all.
