@@ -25,14 +25,18 @@ const (
 	quietDays = 14
 )
 
-// period is what charts show: bars of so many days (UTC) each, the last of which ends today.
+// period is what charts show: bars of so many days (UTC) each, the last of which ends today. The first bar starts then or
+// earlier, so that it is as long as the others; nothing before first is in it.
 type period struct {
-	start time.Time
-	days  int
-	bars  int
+	first, start time.Time
+	days         int
+	bars         int
 }
 
 func dayOf(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
+
+// daysFrom is how many days lie between two days; a time.Duration ends after 292 years.
+func daysFrom(day, later time.Time) int { return int((later.Unix() - day.Unix()) / (24 * 60 * 60)) }
 
 // newPeriod returns the period since a time or, if that is nil, since the first rejection.
 func newPeriod(rejections []Rejection, since *time.Time, now time.Time) period {
@@ -47,27 +51,30 @@ func newPeriod(rejections []Rejection, since *time.Time, now time.Time) period {
 			}
 		}
 	}
-	shown := int(last.Sub(first)/(24*time.Hour)) + 1
+	shown := daysFrom(first, last) + 1
 	days := (shown + mostBars - 1) / mostBars
 	if days > 1 && days <= 7 {
 		days = 7 // weeks are easier to think of
 	}
 	bars := (shown + days - 1) / days
-	return period{start: last.AddDate(0, 0, 1-bars*days), days: days, bars: bars}
+	return period{first: first, start: last.AddDate(0, 0, 1-bars*days), days: days, bars: bars}
 }
 
 // bar returns which bar a time belongs to. Clocks differ: what is later than today is of today.
 func (p period) bar(t time.Time) int {
-	return min(max(0, int(dayOf(t).Sub(p.start)/(24*time.Hour))/p.days), p.bars-1)
+	return min(max(0, daysFrom(p.start, dayOf(t))/p.days), p.bars-1)
 }
 
 // name is the day, or the first and the last day, of a bar.
 func (p period) name(bar int) string {
-	from := p.start.AddDate(0, 0, bar*p.days)
-	if p.days == 1 {
+	from, to := p.start.AddDate(0, 0, bar*p.days), p.start.AddDate(0, 0, (bar+1)*p.days-1)
+	if from.Before(p.first) {
+		from = p.first
+	}
+	if from.Equal(to) {
 		return from.Format("2 Jan 2006")
 	}
-	return from.Format("2 Jan 2006") + " to " + from.AddDate(0, 0, p.days-1).Format("2 Jan 2006")
+	return from.Format("2 Jan 2006") + " to " + to.Format("2 Jan 2006")
 }
 
 // width, center and x place a bar, in percent of the chart's width.

@@ -69,9 +69,10 @@ var outcomes = map[string]auditv1alpha1.Outcome{
 	"all":      "",
 }
 
-// ParseOutcome returns the outcome that denied, observed or bypassed names, and an empty one for all.
+// ParseOutcome returns the outcome that denied, observed or bypassed names, in letters of either case, and an empty one for
+// all.
 func ParseOutcome(word string) (auditv1alpha1.Outcome, error) {
-	outcome, ok := outcomes[word]
+	outcome, ok := outcomes[strings.ToLower(word)]
 	if !ok {
 		return "", fmt.Errorf("outcome %q is unknown: use denied, observed (admitted, and refused under enforcement: enforce), bypassed (by a break-glass group) or all", word)
 	}
@@ -89,7 +90,7 @@ func ParseSince(text string, now time.Time) (time.Time, error) {
 			text, now.UTC().Format(time.DateOnly), now.UTC().Format(time.RFC3339))
 	}
 	if since.After(now) {
-		return time.Time{}, fmt.Errorf("since %q lies in the future", text)
+		return time.Time{}, fmt.Errorf("since %q lies in the future: it is %s now", text, stamp(now))
 	}
 	return since.UTC(), nil
 }

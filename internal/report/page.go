@@ -92,7 +92,7 @@ func (r *Rejections) page() *page {
 		Policy: "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src 'sha256-" +
 			base64.StdEncoding.EncodeToString(hash[:]) + "'",
 		Terms:     r.Filter.Terms(),
-		Period:    period.start.Format("2 Jan 2006") + " to " + dayOf(r.GeneratedAt).Format("2 Jan 2006"),
+		Period:    period.first.Format("2 Jan 2006") + " to " + dayOf(r.GeneratedAt).Format("2 Jan 2006"),
 		Revisions: r.revisions(),
 		Bar:       "day",
 		Listed:    r.Rejections[:min(len(r.Rejections), mostListed)],

@@ -46,7 +46,9 @@ func TestPeriod(t *testing.T) {
 		"today":                                {nil, at("2026-03-01"), "1 Mar 2026", "1 Mar 2026", 1, 1, 1},
 		"62 days are days":                     {nil, at("2025-12-30"), "30 Dec 2025", "1 Mar 2026", 62, 7, 4},
 		"63 days are weeks":                    {nil, at("2025-12-29"), "29 Dec 2025 to 4 Jan 2026", "23 Feb 2026 to 1 Mar 2026", 9, 5, 3},
-		"years are longer bars":                {nil, at("2016-03-01"), "25 Feb 2016 to 23 Apr 2016", "2 Jan 2026 to 1 Mar 2026", 62, 7, 4},
+		"64 days are weeks, the first shorter": {nil, at("2025-12-28"), "28 Dec 2025", "23 Feb 2026 to 1 Mar 2026", 10, 5, 3},
+		"years are longer bars":                {nil, at("2016-03-01"), "1 Mar 2016 to 23 Apr 2016", "2 Jan 2026 to 1 Mar 2026", 62, 7, 4},
+		"centuries are bars of years":          {nil, at("1500-01-01"), "1 Jan 1500 to 5 Jun 1508", "5 Sep 2017 to 1 Mar 2026", 62, 7, 4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -65,6 +67,12 @@ func TestPeriod(t *testing.T) {
 			for i := range p.bars {
 				if day := p.start.AddDate(0, 0, i*p.days); p.bar(day) != i || p.bar(day.AddDate(0, 0, p.days).Add(-time.Second)) != i {
 					t.Errorf("bar %d does not hold its days", i)
+				}
+			}
+			if tc.since != nil {
+				want := tc.since.Format("2 Jan 2006") + " to 1 Mar 2026"
+				if got := NewRejections(nil, Filter{Since: tc.since}, now).page().Period; got != want {
+					t.Errorf("the page is about %s, want %s", got, want)
 				}
 			}
 			if p.bar(now.AddDate(0, 0, 3)) != p.bars-1 || p.bar(p.start.AddDate(-1, 0, 0)) != 0 {

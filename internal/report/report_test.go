@@ -251,8 +251,8 @@ func TestParseSince(t *testing.T) {
 		"0d":                        "2026-03-01T12:00:00Z",
 		"2026-02-27":                "2026-02-27T00:00:00Z",
 		"2026-02-27T10:00:00+01:00": "2026-02-27T09:00:00Z",
-		"2026-03-02":                `since "2026-03-02" lies in the future`,
-		"-1h":                       `since "-1h" lies in the future`,
+		"2026-03-02":                `since "2026-03-02" lies in the future: it is 2026-03-01 12:00 UTC now`,
+		"-1h":                       `since "-1h" lies in the future: it is 2026-03-01 12:00 UTC now`,
 		"yesterday":                 `since "yesterday" is no time: use a duration such as 90m, 24h or 7d, a date such as 2026-03-01, or a time such as 2026-03-01T12:00:00Z`,
 		"1.5d":                      `since "1.5d" is no time: use a duration such as 90m, 24h or 7d, a date such as 2026-03-01, or a time such as 2026-03-01T12:00:00Z`,
 		"99999999999d":              `since "99999999999d" is no time: use a duration such as 90m, 24h or 7d, a date such as 2026-03-01, or a time such as 2026-03-01T12:00:00Z`,
@@ -266,6 +266,22 @@ func TestParseSince(t *testing.T) {
 		if got != want {
 			t.Errorf("%q: got %s, want %s", text, got, want)
 		}
+	}
+}
+
+func TestParseOutcome(t *testing.T) {
+	t.Parallel()
+	for word, want := range map[string]auditv1alpha1.Outcome{
+		"denied": auditv1alpha1.OutcomeDenied, "Denied": auditv1alpha1.OutcomeDenied, "OBSERVED": auditv1alpha1.OutcomeObserved,
+		"Bypassed": auditv1alpha1.OutcomeBypassed, "all": "", "All": "",
+	} {
+		if got, err := ParseOutcome(word); err != nil || got != want {
+			t.Errorf("%q: got %q, error %v, want %q", word, got, err, want)
+		}
+	}
+	want := `outcome "refused" is unknown: use denied, observed (admitted, and refused under enforcement: enforce), bypassed (by a break-glass group) or all`
+	if _, err := ParseOutcome("refused"); err == nil || err.Error() != want {
+		t.Errorf("got error %v, want %s", err, want)
 	}
 }
 
