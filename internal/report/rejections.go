@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -155,18 +156,27 @@ func writeRejectionsTable(w io.Writer, rejections []Rejection, now time.Time, ou
 	return writeTable(w, columns, rows, wide)
 }
 
+// writeRejectionsCSV writes a row for each finding, with what is said of the rejection repeated; one row if it has none.
 func writeRejectionsCSV(w io.Writer, rejections []Rejection) error {
 	rows := make([][]string, 0, len(rejections))
 	for i := range rejections {
 		r := &rejections[i]
-		rows = append(rows, []string{
+		record := []string{
 			r.ID, outcomeWord(r.Outcome), r.Operation, r.Root.Namespace, r.Root.Group, r.Root.Kind, r.Root.Name, strings.Join(r.Rules, " "), r.User,
-			strconv.FormatInt(r.Count, 10), r.FirstTime.Format(time.RFC3339), r.LastTime.Format(time.RFC3339), r.PolicyRevision, r.headline(),
-		})
+			strconv.FormatInt(r.Count, 10), r.FirstTime.Format(time.RFC3339), r.LastTime.Format(time.RFC3339), r.PolicyRevision, strconv.Itoa(r.FindingsOmitted),
+		}
+		findings := r.Findings
+		if len(findings) == 0 {
+			findings = make([]auditv1alpha1.Finding, 1)
+		}
+		for _, f := range findings {
+			rows = append(rows, slices.Concat(record, []string{f.Code, f.Severity, f.Container, f.Volume, f.Field, f.Value, f.Evidence, f.Message, f.Fix}))
+		}
 	}
 	return writeCSV(w, []string{
 		"id", "outcome", "operation", "namespace", "group", "kind", "name", "rules", "user",
-		"count", "first_time", "last_time", "policy_revision", "finding",
+		"count", "first_time", "last_time", "policy_revision", "findings_omitted",
+		"code", "severity", "container", "volume", "field", "value", "evidence", "message", "fix",
 	}, rows)
 }
 

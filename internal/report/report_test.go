@@ -121,7 +121,8 @@ func TestNothing(t *testing.T) {
 	none := NewRejections(nil, Filter{Namespace: "shop"}, now)
 	for format, want := range map[Format]string{
 		FormatTable: "",
-		FormatCSV:   "id,outcome,operation,namespace,group,kind,name,rules,user,count,first_time,last_time,policy_revision,finding\r\n",
+		FormatCSV: "id,outcome,operation,namespace,group,kind,name,rules,user,count,first_time,last_time,policy_revision,findings_omitted," +
+			"code,severity,container,volume,field,value,evidence,message,fix\r\n",
 		FormatJSON: `{
   "apiVersion": "cli.plainspec.dev/v1alpha1",
   "kind": "RejectionReport",
@@ -282,6 +283,19 @@ func TestParseOutcome(t *testing.T) {
 	want := `outcome "refused" is unknown: use denied, observed (admitted, and refused under enforcement: enforce), bypassed (by a break-glass group) or all`
 	if _, err := ParseOutcome("refused"); err == nil || err.Error() != want {
 		t.Errorf("got error %v, want %s", err, want)
+	}
+}
+
+func TestRejectionWithoutFindingsIsARow(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	one := Rejection{ID: "mfzwizltoq", Outcome: auditv1alpha1.OutcomeDenied, User: "jane", FirstTime: now, LastTime: now, Count: 1}
+	if err := (&Dossier{Rejection: one}).Write(&b, FormatCSV, now); err != nil {
+		t.Fatal(err)
+	}
+	_, got, _ := strings.Cut(b.String(), "\r\n")
+	if want := "mfzwizltoq,denied,,,,,,,jane,1,2026-03-01T12:00:00Z,2026-03-01T12:00:00Z,,0,,,,,,,,,\r\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
