@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -172,7 +171,7 @@ Exit codes: 0 the page is complete, also if nothing was refused, 2 it could not 
 				return err
 			}
 			if file != "" {
-				err = os.WriteFile(file, page.Bytes(), 0o600)
+				err = report.WriteFile(file, page.Bytes())
 			} else {
 				_, err = s.out.Write(page.Bytes())
 			}
@@ -183,6 +182,6 @@ Exit codes: 0 the page is complete, also if nothing was refused, 2 it could not 
 		},
 	}
 	f.add(command)
-	command.Flags().StringVar(&file, "output-file", "", "file to write, which only you may read (default standard output)")
+	command.Flags().StringVar(&file, "output-file", "", "file to write or replace, which only you may read then (default standard output)")
 	return command
 }

@@ -260,6 +260,9 @@ func (s *story) show(t *testing.T) {
 
 func (s *story) page(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "page.html")
+	if err := os.WriteFile(file, []byte("that all may read"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	if out := s.says(t, s.Kubeconfig(), 0, "", "html", "--outcome", "bypassed", "--output-file", file); out != "" {
 		t.Errorf("standard output is %q, want nothing", out)
 	}
@@ -277,7 +280,7 @@ func (s *story) page(t *testing.T) {
 	if got := bytes.Count(page, []byte(`<article id="r-r00000120`)); got != 3 {
 		t.Errorf("%d dossiers, want 3", got)
 	}
-	s.says(t, s.Kubeconfig(), 2, "error: write page: open /nowhere/page.html: no such file or directory\n", "html", "--output-file", "/nowhere/page.html")
+	s.says(t, s.Kubeconfig(), 2, "error: write page: create a file in /nowhere: no such file or directory\n", "html", "--output-file", "/nowhere/page.html")
 }
 
 func (s *story) rejectionsViewer(t *testing.T) {
