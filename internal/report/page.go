@@ -26,6 +26,14 @@ var (
 	pageStyle string
 )
 
+// The titles of pages about requests of one outcome, and of several.
+const (
+	titleDenied   = "What was refused"
+	titleObserved = "What would be refused"
+	titleBypassed = "What bypassed the rules"
+	titleAll      = "What was refused, or would be"
+)
+
 // page is what the template shows.
 type page struct {
 	*Rejections
@@ -36,6 +44,9 @@ type page struct {
 	Lead   string
 
 	Terms     []string
+	Missing   []string
+	Kept      string
+	Others    int
 	Period    string
 	Revisions []string
 	Tiles     []tile
@@ -55,6 +66,7 @@ type tile struct{ Number, Text string }
 type space struct {
 	*count
 
+	Full  string // says that rejections may be missing; empty if not
 	Spark []bar
 }
 
@@ -92,6 +104,9 @@ func (r *Rejections) page() *page {
 		Policy: "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src 'sha256-" +
 			base64.StdEncoding.EncodeToString(hash[:]) + "'",
 		Terms:     r.Filter.Terms(),
+		Missing:   r.missing(),
+		Kept:      Kept(),
+		Others:    r.others,
 		Period:    period.first.Format("2 Jan 2006") + " to " + dayOf(r.GeneratedAt).Format("2 Jan 2006"),
 		Revisions: r.revisions(),
 		Bar:       "day",
@@ -122,28 +137,74 @@ func (r *Rejections) page() *page {
 	}
 	p.Rules = fold(countBy(r.Rejections, period, func(r *Rejection) []string { return r.Rules }), mostSeries, "rules")
 	p.Chart = stack(p.Rules, period)
-	namespaces := fold(countBy(r.Rejections, period, func(r *Rejection) []string { return []string{r.Root.Namespace} }), mostRows, "namespaces")
-	highest := 1
-	for _, c := range namespaces {
-		highest = max(highest, slices.Max(c.series))
-	}
-	for _, c := range namespaces {
-		p.Spaces = append(p.Spaces, space{c, c.spark(period, highest)})
-	}
+	p.Spaces = r.spaces(period)
 	return p
+}
+
+// spaces are the rows of the namespaces. What many of them have together is in no proportion to one: it has no bars.
+func (r *Rejections) spaces(p period) []space {
+	counts := countBy(r.Rejections, p, func(r *Rejection) []string { return []string{r.Root.Namespace} })
+	rows := fold(counts, mostRows, "namespaces")
+	highest, full, folded := 1, make(map[string]string), 0
+	for _, gap := range r.Gaps {
+		full[gap.Namespace] = "full"
+	}
+	for i, c := range counts {
+		if i < mostRows || len(rows) == len(counts) {
+			highest = max(highest, slices.Max(c.series))
+		} else if full[c.Name] != "" {
+			folded++
+		}
+	}
+	spaces := make([]space, 0, len(rows))
+	for _, c := range rows {
+		switch {
+		case c.Folded == 0:
+			spaces = append(spaces, space{c, full[c.Name], c.spark(p, highest)})
+		case folded > 0:
+			spaces = append(spaces, space{c, fmt.Sprintf("%d full", folded), nil})
+		default:
+			spaces = append(spaces, space{c, "", nil})
+		}
+	}
+	return spaces
 }
 
 // headings say what kind of requests the page is about.
 func (r *Rejections) headings() (title, lead string) {
 	switch r.Filter.Outcome {
 	case auditv1alpha1.OutcomeDenied:
-		return "What was refused", "Requests that Plainspec refused, with the reason, the place and the fix."
+		return titleDenied, "Requests that Plainspec refused, with the reason, the place and the fix."
 	case auditv1alpha1.OutcomeObserved:
-		return "What would be refused", "Requests that were admitted, and would be refused under enforcement: enforce."
+		return titleObserved, "Requests that were admitted, and would be refused under enforcement: enforce."
 	case auditv1alpha1.OutcomeBypassed:
-		return "What bypassed the rules", "Requests that were admitted because the user belongs to a break-glass group."
+		return titleBypassed, "Requests that were admitted because the user belongs to a break-glass group."
 	}
-	return "What was refused, or would be", "Requests that Plainspec refused, would refuse under enforcement: enforce, or let pass for a break-glass group."
+	title = titleAll
+	var sentences []string
+	for _, o := range []struct {
+		count        int
+		title, ended string
+	}{
+		{r.Summary.Denied, titleDenied, "refused (denied)."},
+		{r.Summary.Observed, titleObserved, "admitted, and would be refused under enforcement: enforce (observed)."},
+		{r.Summary.Bypassed, titleBypassed, "admitted because the user belongs to a break-glass group (bypassed)."},
+	} {
+		if o.count > 0 && o.count == r.Summary.Rejections {
+			title = o.title
+		}
+		switch o.count {
+		case 0:
+		case 1:
+			sentences = append(sentences, "1 was "+o.ended)
+		default:
+			sentences = append(sentences, grouped(o.count)+" were "+o.ended)
+		}
+	}
+	if len(sentences) == 0 {
+		return title, "Requests that Plainspec refused, would refuse under enforcement: enforce, or let pass for a break-glass group."
+	}
+	return title, strings.Join(sentences, " ")
 }
 
 // revisions are the revisions of the policies that found something, five at most.

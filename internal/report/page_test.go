@@ -116,8 +116,8 @@ func TestStackOfNothing(t *testing.T) {
 
 func TestFold(t *testing.T) {
 	t.Parallel()
-	counts := []*count{{"a", 5, 9, []int{5, 0}}, {"b", 3, 4, []int{1, 2}}, {"c", 2, 3, []int{0, 2}}}
-	want := []*count{{"a", 5, 9, []int{5, 0}}, {"2 more rules", 5, 7, []int{1, 4}}}
+	counts := []*count{{"a", 5, 9, 0, []int{5, 0}}, {"b", 3, 4, 0, []int{1, 2}}, {"c", 2, 3, 0, []int{0, 2}}}
+	want := []*count{{"a", 5, 9, 0, []int{5, 0}}, {"2 more rules", 5, 7, 2, []int{1, 4}}}
 	if diff := cmp.Diff(want, fold(counts, 1, "rules"), cmp.AllowUnexported(count{})); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
@@ -178,14 +178,97 @@ func TestPageRunsNoScript(t *testing.T) {
 
 func TestHeadings(t *testing.T) {
 	t.Parallel()
-	for outcome, want := range map[auditv1alpha1.Outcome]string{
-		auditv1alpha1.OutcomeDenied:   "What was refused",
-		auditv1alpha1.OutcomeObserved: "What would be refused",
-		auditv1alpha1.OutcomeBypassed: "What bypassed the rules",
-		"":                            "What was refused, or would be",
-	} {
-		if got, _ := NewRejections(nil, Filter{Outcome: outcome}, now).headings(); got != want {
-			t.Errorf("%s: got %q, want %q", outcome, got, want)
+	some := func(outcomes ...auditv1alpha1.Outcome) (records []auditv1alpha1.Rejection) {
+		for _, outcome := range outcomes {
+			records = append(records, auditv1alpha1.Rejection{Outcome: outcome})
 		}
+		return records
+	}
+	const denied, observed, bypassed = auditv1alpha1.OutcomeDenied, auditv1alpha1.OutcomeObserved, auditv1alpha1.OutcomeBypassed
+	for name, tc := range map[string]struct {
+		records []auditv1alpha1.Rejection
+		filter  Filter
+		title   string
+		lead    string
+	}{
+		"what is denied is asked for":   {nil, Filter{Outcome: denied}, "What was refused", "Requests that Plainspec refused, with the reason, the place and the fix."},
+		"what is observed is asked for": {nil, Filter{Outcome: observed}, "What would be refused", "Requests that were admitted, and would be refused under enforcement: enforce."},
+		"what is bypassed is asked for": {nil, Filter{Outcome: bypassed}, "What bypassed the rules", "Requests that were admitted because the user belongs to a break-glass group."},
+		"nothing is there":              {nil, Filter{}, "What was refused, or would be", "Requests that Plainspec refused, would refuse under enforcement: enforce, or let pass for a break-glass group."},
+		"refusals alone are there":      {some(denied, denied), Filter{}, "What was refused", "2 were refused (denied)."},
+		"nothing was refused so far":    {some(observed), Filter{}, "What would be refused", "1 was admitted, and would be refused under enforcement: enforce (observed)."},
+		"some of each are there": {
+			some(denied, observed, observed, bypassed), Filter{}, "What was refused, or would be",
+			"1 was refused (denied). 2 were admitted, and would be refused under enforcement: enforce (observed). 1 was admitted because the user belongs to a break-glass group (bypassed).",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			title, lead := NewRejections(tc.records, tc.filter, now).headings()
+			if title != tc.title || lead != tc.lead {
+				t.Errorf("got %q: %q, want %q: %q", title, lead, tc.title, tc.lead)
+			}
+		})
+	}
+}
+
+// written returns the page of records as text.
+func written(t *testing.T, records []auditv1alpha1.Rejection, f Filter) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := NewRejections(records, f, now).WritePage(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestPageSaysWhatIsKept(t *testing.T) {
+	t.Parallel()
+	const footer = "Of rejections, 100 of one namespace and 10,000 of all are kept, for 30 days after the last try"
+	full := append(kept("shop", 100), kept("web", 2)...)
+	for name, tc := range map[string]struct {
+		records []auditv1alpha1.Rejection
+		filter  Filter
+		want    []string
+		never   []string
+	}{
+		"all are there":           {kept("web", 2), Filter{}, []string{footer}, []string{"May be missing", `<span class="badge full">`}},
+		"a namespace is full":     {full, Filter{}, []string{footer, "<dt>May be missing</dt><dd><bdi>shop before 2026-02-25 08:00 UTC</bdi>", `<bdi>shop</bdi> <span class="badge full">full</span>`}, []string{`<bdi>web</bdi> <span class="badge full">`}},
+		"nothing of it is there":  {full, Filter{User: "joe"}, []string{"<dt>May be missing</dt><dd><bdi>shop before 2026-02-25 08:00 UTC</bdi>", "102 other rejections are recorded."}, nil},
+		"a full one has the most": {append(many(30, 2), kept("zoo", 100)...), Filter{Rules: []string{"image.no_version"}}, []string{`<bdi>zoo</bdi> <span class="badge full">full</span>`}, nil},
+		"full ones are folded":    {many(30, 100), Filter{}, []string{`<bdi>18 more namespaces</bdi> <span class="badge full">18 full</span>`}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			page := written(t, tc.records, tc.filter)
+			for _, want := range tc.want {
+				if !strings.Contains(page, want) {
+					t.Errorf("the page does not say %q", want)
+				}
+			}
+			for _, never := range tc.never {
+				if strings.Contains(page, never) {
+					t.Errorf("the page says %q", never)
+				}
+			}
+		})
+	}
+}
+
+// TestFoldedNamespacesHaveNoBars holds that what many namespaces have together makes nobody's bars small.
+func TestFoldedNamespacesHaveNoBars(t *testing.T) {
+	t.Parallel()
+	p := NewRejections(many(49, 2), Filter{}, now).page()
+	if len(p.Spaces) != 13 {
+		t.Fatalf("%d rows, want 13", len(p.Spaces))
+	}
+	for i, space := range p.Spaces[:12] {
+		if len(space.Spark) != 1 || space.Spark[0].Parts[0].Height != "28.0" {
+			t.Errorf("row %d has bars %v, want one as high as can be", i, space.Spark)
+		}
+	}
+	last := p.Spaces[12]
+	if last.Name != "37 more namespaces" || last.Total != 74 || last.Spark != nil {
+		t.Errorf("the last row is %+v with bars %v, want what 37 namespaces have, and no bars", last.count, last.Spark)
 	}
 }

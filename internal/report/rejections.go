@@ -24,8 +24,13 @@ type Rejections struct {
 	Filter Filter `json:"filter"`
 	// Summary counts the rejections.
 	Summary Summary `json:"summary"`
+	// Gaps are the namespaces of which rejections may be missing, because no more are kept.
+	Gaps []Gap `json:"gaps,omitempty"`
 	// Rejections are the rejections, the latest first.
 	Rejections []Rejection `json:"rejections"`
+
+	// others is how many were read that the filter does not take.
+	others int
 }
 
 // Summary counts rejections.
@@ -38,6 +43,10 @@ type Summary struct {
 	Namespaces int `json:"namespaces"`
 	Rules      int `json:"rules"`
 	Users      int `json:"users"`
+	// Denied, Observed and Bypassed are how many rejections have that outcome.
+	Denied   int `json:"denied"`
+	Observed int `json:"observed"`
+	Bypassed int `json:"bypassed"`
 }
 
 // Rejection is a record without what the API server adds to it.
@@ -75,20 +84,28 @@ type Dossier struct {
 	Rejection
 }
 
-// NewRejections makes a report of records in the order that they have.
+// NewRejections makes a report of those records that a filter takes, in the order that they have. What may be missing is
+// known if they are all records of the filter's namespace, or of all namespaces.
 func NewRejections(records []auditv1alpha1.Rejection, f Filter, now time.Time) *Rejections {
-	r := &Rejections{APIVersion: APIVersion, Kind: "RejectionReport", GeneratedAt: now.UTC().Truncate(time.Second), Filter: f, Rejections: make([]Rejection, 0, len(records))}
+	r := &Rejections{APIVersion: APIVersion, Kind: "RejectionReport", GeneratedAt: now.UTC().Truncate(time.Second), Filter: f, Gaps: gaps(records, f.Since), Rejections: []Rejection{}}
+	outcomes := make(map[auditv1alpha1.Outcome]int)
 	namespaces, rules, users := make(map[string]bool), make(map[string]bool), make(map[string]bool)
 	for i := range records {
+		if !f.matches(&records[i]) {
+			r.others++
+			continue
+		}
 		one := newRejection(&records[i])
 		r.Rejections = append(r.Rejections, one)
 		r.Summary.Tries += one.Count
 		namespaces[one.Root.Namespace], users[one.User] = true, true
+		outcomes[one.Outcome]++
 		for _, code := range one.Rules {
 			rules[code] = true
 		}
 	}
-	r.Summary.Rejections = len(records)
+	r.Summary.Rejections = len(r.Rejections)
+	r.Summary.Denied, r.Summary.Observed, r.Summary.Bypassed = outcomes[auditv1alpha1.OutcomeDenied], outcomes[auditv1alpha1.OutcomeObserved], outcomes[auditv1alpha1.OutcomeBypassed]
 	r.Summary.Namespaces, r.Summary.Rules, r.Summary.Users = len(namespaces), len(rules), len(users)
 	return r
 }

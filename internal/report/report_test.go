@@ -135,7 +135,10 @@ func TestNothing(t *testing.T) {
     "tries": 0,
     "namespaces": 0,
     "rules": 0,
-    "users": 0
+    "users": 0,
+    "denied": 0,
+    "observed": 0,
+    "bypassed": 0
   },
   "rejections": []
 }
@@ -204,6 +207,26 @@ func TestFilter(t *testing.T) {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestReportTakesWhatIsAskedFor(t *testing.T) {
+	t.Parallel()
+	records, _, err := recorded(t).Read(t.Context(), Filter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := NewRejections(records, Filter{Namespace: "shop", Outcome: auditv1alpha1.OutcomeDenied}, now)
+	if len(r.Rejections) != 1 || r.Rejections[0].ID != "mfzwizltoq" {
+		t.Errorf("the report is about %d rejections, want mfzwizltoq alone", len(r.Rejections))
+	}
+	want := Summary{Rejections: 1, Tries: 4, Namespaces: 1, Rules: 2, Users: 1, Denied: 1}
+	if diff := cmp.Diff(want, r.Summary); diff != "" {
+		t.Errorf("summary (-want +got):\n%s", diff)
+	}
+	want = Summary{Rejections: 4, Tries: 1207, Namespaces: 3, Rules: 3, Users: 4, Denied: 2, Observed: 1, Bypassed: 1}
+	if diff := cmp.Diff(want, NewRejections(records, Filter{}, now).Summary); diff != "" {
+		t.Errorf("summary of all (-want +got):\n%s", diff)
 	}
 }
 
