@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // whatever a kubeconfig asks for to log in
 	"k8s.io/client-go/rest"
@@ -29,9 +30,27 @@ func newClusterFlags() *clusterFlags {
 	return &clusterFlags{config: config}
 }
 
+// add adds the flags. Help is about those that people use; it names the others together.
 func (c *clusterFlags) add(command *cobra.Command) {
 	set := command.PersistentFlags()
 	c.config.AddFlags(set)
+	shown := map[string]string{
+		"kubeconfig":      "kubeconfig file (default $KUBECONFIG, else ~/.kube/config)",
+		"context":         "context of the kubeconfig file (default its current one)",
+		"as":              "user to act as",
+		"as-group":        "group to act as; may be repeated",
+		"request-timeout": "how long to wait for an answer of the API server, such as 30s; 0 is without end",
+	}
+	set.VisitAll(func(f *pflag.Flag) {
+		if usage := shown[f.Name]; usage != "" {
+			f.Usage = usage
+		} else {
+			f.Hidden = true
+		}
+	})
+	command.SetUsageTemplate(command.UsageTemplate() + `
+kubectl's other flags for the connection, such as --server and --token, work here, too.
+`)
 	set.StringVar(&c.home, "plainspec-namespace", "plainspec-system", "namespace that Plainspec is installed in and keeps its records in")
 }
 
@@ -58,8 +77,9 @@ func newReport(name string, s streams, now time.Time) *cobra.Command {
 	c := newClusterFlags()
 	command := &cobra.Command{
 		Use:   "report",
-		Short: "Say what was refused in a cluster",
-		Long: `Say what was refused in a cluster: who tried to apply what, when, how often, and why it was refused.
+		Short: "Say what was refused in a cluster, or would be",
+		Long: `Say what was refused in a cluster, or would be if Plainspec enforced: who tried to apply what, when,
+how often, and why it is refused.
 
 The records are read from Plainspec's namespace with the rights of whoever asks: the chart's
 ClusterRole plainspec-rejections-viewer, bound there, grants them.`,

@@ -12,6 +12,12 @@ import (
 	"plainspec.dev/plainspec/internal/report"
 )
 
+// keptText is what list and html say of records that are not there.
+func keptText() string {
+	return "Of rejections, " + report.Kept() + `.
+Standard error names the namespaces that have as many: older ones of theirs may be missing.`
+}
+
 // rejectionFlags are the filters of list and html.
 type rejectionFlags struct {
 	namespace, user, since, outcome string
@@ -23,8 +29,8 @@ func (f *rejectionFlags) add(command *cobra.Command) {
 	set.StringVarP(&f.namespace, "namespace", "n", "", "only what was applied to this namespace (default all)")
 	set.StringSliceVar(&f.rules, "rule", nil, "only what this rule found, such as image.no_version; may be repeated")
 	set.StringVar(&f.user, "user", "", "only requests of the user with this name")
-	set.StringVar(&f.since, "since", "", "only what was tried since then: a duration such as 24h or 7d, a date, or a time as in RFC 3339")
-	set.StringVar(&f.outcome, "outcome", "denied", "denied, observed (admitted, and refused under enforcement: enforce), bypassed (by a break-glass group) or all")
+	set.StringVar(&f.since, "since", "", "only what was tried since then: a duration such as 24h or 7d, a date (UTC), or a time as in RFC 3339")
+	set.StringVar(&f.outcome, "outcome", "all", "denied, observed (admitted, and refused under enforcement: enforce), bypassed (by a break-glass group) or all")
 }
 
 func (f *rejectionFlags) filter(now time.Time) (report.Filter, error) {
@@ -53,7 +59,7 @@ func (c *clusterFlags) source() (report.Source, error) {
 	return report.Source{Client: client, Namespace: c.home}, err
 }
 
-// read reads what is asked for, and says on standard error if that is nothing, and why it may be.
+// read reads what is asked for. Standard error says if that is nothing, and why it may be, and what may be missing.
 func (f *rejectionFlags) read(command *cobra.Command, c *clusterFlags, s streams, now time.Time) (*report.Rejections, error) {
 	filter, err := f.filter(now)
 	if err != nil {
@@ -63,16 +69,25 @@ func (f *rejectionFlags) read(command *cobra.Command, c *clusterFlags, s streams
 	if err != nil {
 		return nil, err
 	}
-	records, all, err := source.Read(command.Context(), filter)
+	// Only all of a namespace's records say whether it is full.
+	records, all, err := source.Read(command.Context(), report.Filter{Namespace: filter.Namespace})
 	if err != nil {
 		return nil, err
 	}
-	if len(records) == 0 {
-		if _, err := io.WriteString(s.err, source.Nothing(filter, all)+"\n"); err != nil {
+	rejections := report.NewRejections(records, filter, now)
+	var notes []string
+	if len(rejections.Rejections) == 0 {
+		notes = append(notes, source.Nothing(filter, all))
+	}
+	if note := rejections.Note(); note != "" {
+		notes = append(notes, note)
+	}
+	for _, note := range notes {
+		if _, err := io.WriteString(s.err, note+"\n"); err != nil {
 			return nil, fmt.Errorf("write notes: %w", err)
 		}
 	}
-	return report.NewRejections(records, filter, now), nil
+	return rejections, nil
 }
 
 func newReportList(name string, s streams, now time.Time, c *clusterFlags) *cobra.Command {
@@ -80,12 +95,17 @@ func newReportList(name string, s streams, now time.Time, c *clusterFlags) *cobr
 	var output string
 	command := &cobra.Command{
 		Use:   "list",
-		Short: "List what was refused, the latest first",
-		Long: `List what was refused, the latest first. All tries of the same thing by the same user on the same
-day (UTC) are one rejection, and COUNT says how many they were.
+		Short: "List what was refused or would be, the latest first",
+		Long: `List what was refused (denied), what would be if Plainspec enforced (observed), and what a break-glass
+group got through (bypassed), the latest first. All tries of the same thing by the same user on the
+same day (UTC) are one rejection, and COUNT says how many they were.
 
-Exit codes: 0 the list is complete, also if it is empty, 2 it could not be read.`,
-		Example: "  " + name + " report list\n  " + name + " report list -n shop --since 7d\n  " + name + " report list --rule image.no_version -o csv",
+` + keptText() + `
+
+With -o csv, each finding is a row, and what is said of its rejection stands in each of them.
+
+Exit codes: 0 all that is kept was read, also if it is nothing, 2 it could not be read.`,
+		Example: "  " + name + " report list --outcome denied\n  " + name + " report list -n shop --since 7d\n  " + name + " report list --rule image.no_version -o csv",
 		Args:    cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			format, err := report.ParseFormat(output, report.FormatTable, report.FormatWide, report.FormatJSON, report.FormatYAML, report.FormatCSV)
@@ -115,7 +135,8 @@ func newReportShow(name string, s streams, now time.Time, c *clusterFlags) *cobr
 		Long: `Show all that is known of one rejection: what was applied, by whom, when and how often, each finding
 with its place and its fix, and what the rules read of the manifest.
 
-ID is what the refusal showed after the word "rejection", or its beginning.
+ID is what the refusal showed after the word "rejection", or its beginning. With -o csv, each finding
+is a row.
 
 Exit codes: 0 it is shown, 2 there is no such rejection, or it could not be read.`,
 		Example: "  " + name + " report show mfzwizltoq",
@@ -153,11 +174,16 @@ func newReportHTML(name string, s streams, now time.Time, c *clusterFlags) *cobr
 	var file string
 	command := &cobra.Command{
 		Use:   "html",
-		Short: "Write what was refused as a page",
-		Long: `Write what was refused as one page that needs nothing else: counts by rule and namespace over time,
-a table, and all that is known of each rejection. The page holds no script and loads nothing.
+		Short: "Write what was refused or would be as a page",
+		Long: `Write what was refused (denied), what would be if Plainspec enforced (observed), and what a
+break-glass group got through (bypassed) as one page that needs nothing else: counts by rule and
+namespace over time, a table, and all that is known of each rejection. The page holds no script and
+loads nothing.
 
-Exit codes: 0 the page is complete, also if nothing was refused, 2 it could not be made.`,
+` + keptText() + ` The
+page marks them.
+
+Exit codes: 0 all that is kept was read, also if it is nothing, 2 the page could not be made.`,
 		Example: "  " + name + " report html --since 30d --output-file rejections.html\n  " + name + " report html -n shop > shop.html",
 		Args:    cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
