@@ -84,6 +84,7 @@ func (r *Rejections) WritePage(w io.Writer) error {
 		"command":  commandLine,
 		"meaning":  func(r Rejection) string { return r.meaning() },
 		"headline": func(r Rejection) string { return r.headline() },
+		"pieces":   pieces,
 		"mount":    func(m auditv1alpha1.Mount) string { return mountText(&m) },
 	}).Parse(pageText)
 	if err != nil {
@@ -218,6 +219,18 @@ func (r *Rejections) revisions() []string {
 		all = append(all[:4], fmt.Sprintf("%d more", len(all)-4))
 	}
 	return all
+}
+
+// pieces cuts a name after what stands between its words.
+func pieces(name string) []string {
+	var pieces []string
+	for {
+		i := strings.IndexAny(name, ":/@._")
+		if i < 0 || i == len(name)-1 {
+			return append(pieces, name)
+		}
+		pieces, name = append(pieces, name[:i+1]), name[i+1:]
+	}
 }
 
 // grouped writes a number with its thousands apart.

@@ -135,6 +135,23 @@ func TestNiceStep(t *testing.T) {
 	}
 }
 
+func TestPieces(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string][]string{
+		"":                           {""},
+		"jane":                       {"jane"},
+		"system:node:a-b":            {"system:", "node:", "a-b"},
+		"image.no_version":           {"image.", "no_", "version"},
+		"jane@example.com":           {"jane@", "example.", "com"},
+		"Deployment web/größe\u3002": {"Deployment web/", "größe\u3002"},
+		":a:":                        {":", "a:"},
+	} {
+		if diff := cmp.Diff(want, pieces(name)); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
 func TestGrouped(t *testing.T) {
 	t.Parallel()
 	for number, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567"} {

@@ -213,6 +213,31 @@ func TestNothing(t *testing.T) {
 	}
 }
 
+// TestLong holds that numbers and names of any length stay in their place, and whole.
+func TestLong(t *testing.T) {
+	for _, s := range screens {
+		t.Run(s.name, func(t *testing.T) {
+			path, _ := write(t, large(), report.Filter{})
+			page := open(t, path, s)
+			page.inspect("closed")
+			page.photograph("long-"+s.name, false)
+			for _, part := range []string{"by-namespace", "rejections"} {
+				evaluate[bool](page, `document.getElementById("`+part+`").scrollIntoView(), true`)
+				page.photograph("long-"+part+"-"+s.name, false)
+			}
+			if got := evaluate[string](page, `document.querySelector(".tile:nth-child(2)").innerText`); !strings.HasPrefix(got, "49,485,") {
+				t.Errorf("the tile says %q", got)
+			}
+			if got := evaluate[int](page, `[...document.querySelectorAll(".spaces tbody tr")].filter((r) => r.querySelector(".full")).length`); got != 13 {
+				t.Errorf("%d rows are marked as full, want 13", got)
+			}
+			if got := evaluate[bool](page, `document.querySelector(".spaces tbody tr:last-child svg") === null`); !got {
+				t.Error("what 38 namespaces have together has bars")
+			}
+		})
+	}
+}
+
 // TestThousands holds that a page of more rejections than it lists says so, counts all, and still opens.
 func TestThousands(t *testing.T) {
 	s := screens[0]

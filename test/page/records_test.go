@@ -99,6 +99,26 @@ func many(count int) []auditv1alpha1.Rejection {
 	return records
 }
 
+// large returns records of fifty namespaces as full as they may be, with numbers and names as long as they come.
+func large() []auditv1alpha1.Rejection {
+	users := []string{"system:serviceaccount:ci:deployer", "system:serviceaccount:team-notebooks-and-experiments:notebook-controller", "platform-engineering-oncall@example.com"}
+	tries := []int64{1, 2_060_934, 987_654_321}
+	records := many(50 * auditv1alpha1.KeptPerNamespace)
+	for i := range records {
+		r := &records[i]
+		r.Outcome, r.User, r.Count = auditv1alpha1.OutcomeObserved, users[i%len(users)], 1
+		r.Root.Namespace = fmt.Sprintf("team-%02d", i%50)
+		if i%50 == 7 {
+			r.Root.Namespace = "team-notebooks-and-experiments"
+		}
+		r.Root.Text = r.Root.Kind + " " + r.Root.Namespace + "/" + r.Root.Name
+		if i < 3*50 {
+			r.Count = tries[i/50]
+		}
+	}
+	return records
+}
+
 // told are the rejections that the report's own tests read, with texts that want to be markup.
 func told(t *testing.T) []auditv1alpha1.Rejection {
 	t.Helper()
@@ -122,7 +142,7 @@ func write(t *testing.T, records []auditv1alpha1.Rejection, f report.Filter) (st
 	}
 	held := fake.NewClientBuilder().WithScheme(scheme).WithLists(&auditv1alpha1.RejectionList{Items: records}).Build()
 	source := report.Source{Client: held, Namespace: "plainspec-system"}
-	read, _, err := source.Read(t.Context(), f)
+	read, _, err := source.Read(t.Context(), report.Filter{Namespace: f.Namespace})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,5 +1,5 @@
-// look returns what is wrong with the page as it is shown now: texts that are hard to read, things that stick out, and
-// targets that a finger misses.
+// look returns what is wrong with the page as it is shown now: texts that are hard to read, things that stick out, numbers
+// and names that are broken in two, and targets that a finger misses.
 (() => {
   const pixel = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
   const known = new Map();
@@ -47,6 +47,19 @@
     range.selectNodeContents(node);
     const box = range.getBoundingClientRect();
     if (box.right > innerWidth + 0.5 || box.left < -0.5) found.push(`outside: ${JSON.stringify(node.data.trim().slice(0, 60))} from ${box.left} to ${box.right}`);
+    const cell = e.closest("td, th, .tile");
+    if (!cell) continue;
+    const frame = cell.getBoundingClientRect();
+    if (box.right > frame.right + 0.5 || box.left < frame.left - 0.5) found.push(`beyond its cell: ${JSON.stringify(node.data.trim().slice(0, 60))} from ${box.left} to ${box.right}, not ${frame.left} to ${frame.right}`);
+    const padding = getComputedStyle(cell);
+    const room = frame.width - parseFloat(padding.paddingLeft) - parseFloat(padding.paddingRight);
+    for (const word of node.data.matchAll(e.closest(".number, .tile strong, time") ? /\S.*\S|\S/g : /[A-Za-z0-9]+/g)) {
+      range.setStart(node, word.index);
+      range.setEnd(node, word.index + word[0].length);
+      const lines = [...range.getClientRects()].filter((r) => r.width > 0);
+      const width = lines.reduce((sum, r) => sum + r.width, 0);
+      if (new Set(lines.map((r) => Math.round(r.top))).size > 1 && width <= room) found.push(`broken: ${JSON.stringify(word[0])} of ${JSON.stringify(node.data.trim().slice(0, 60))}`);
+    }
   }
   const panel = behind(document.querySelector(".panel"));
   for (const e of document.querySelectorAll("pattern > rect:first-child, .mark")) {
