@@ -49,10 +49,11 @@
     if (box.right > innerWidth + 0.5 || box.left < -0.5) found.push(`outside: ${JSON.stringify(node.data.trim().slice(0, 60))} from ${box.left} to ${box.right}`);
     const cell = e.closest("td, th, .tile");
     if (!cell) continue;
-    const frame = cell.getBoundingClientRect();
-    if (box.right > frame.right + 0.5 || box.left < frame.left - 0.5) found.push(`beyond its cell: ${JSON.stringify(node.data.trim().slice(0, 60))} from ${box.left} to ${box.right}, not ${frame.left} to ${frame.right}`);
+    for (const frame of [cell, cell.closest(".panel, .tiles, .dossier")].map((f) => f.getBoundingClientRect())) {
+      if (box.right > frame.right + 0.5 || box.left < frame.left - 0.5) found.push(`beyond its frame: ${JSON.stringify(node.data.trim().slice(0, 60))} from ${box.left} to ${box.right}, not ${frame.left} to ${frame.right}`);
+    }
     const padding = getComputedStyle(cell);
-    const room = frame.width - parseFloat(padding.paddingLeft) - parseFloat(padding.paddingRight);
+    const room = cell.getBoundingClientRect().width - parseFloat(padding.paddingLeft) - parseFloat(padding.paddingRight);
     for (const word of node.data.matchAll(e.closest(".number, .tile strong, time") ? /\S.*\S|\S/g : /[A-Za-z0-9]+/g)) {
       range.setStart(node, word.index);
       range.setEnd(node, word.index + word[0].length);
