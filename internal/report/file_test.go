@@ -11,17 +11,24 @@ import (
 func TestWriteFile(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		prepare  func(t *testing.T, dir string)
-		wantElse string // what the other file holds afterwards
+		old, link string // a file that all may read, and a link to it
+		wantOld   string // what that file holds afterwards
 	}{
-		"the file is new":          {func(*testing.T, string) {}, ""},
-		"all may read the old one": {func(t *testing.T, dir string) { put(t, filepath.Join(dir, "page.html"), 0o644) }, ""},
-		"a link stands there":      {linked, "old"},
+		"the file is new":          {"", "", ""},
+		"all may read the old one": {"page.html", "", "new"},
+		"a link stands there":      {"old.html", "page.html", "old"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			tc.prepare(t, dir)
+			if tc.old != "" {
+				put(t, filepath.Join(dir, tc.old))
+			}
+			if tc.link != "" {
+				if err := os.Symlink(tc.old, filepath.Join(dir, tc.link)); err != nil {
+					t.Fatal(err)
+				}
+			}
 			path := filepath.Join(dir, "page.html")
 			if err := WriteFile(path, []byte("new")); err != nil {
 				t.Fatal(err)
@@ -36,8 +43,8 @@ func TestWriteFile(t *testing.T) {
 			if text, err := os.ReadFile(path); err != nil || string(text) != "new" {
 				t.Errorf("the file holds %q (%v), want %q", text, err, "new")
 			}
-			if text, _ := os.ReadFile(filepath.Join(dir, "else")); string(text) != tc.wantElse {
-				t.Errorf("the other file holds %q, want %q", text, tc.wantElse)
+			if text, _ := os.ReadFile(filepath.Join(dir, tc.old)); string(text) != tc.wantOld {
+				t.Errorf("the old file holds %q, want %q", text, tc.wantOld)
 			}
 			if left, err := filepath.Glob(filepath.Join(dir, ".page.html*")); err != nil || len(left) > 0 {
 				t.Errorf("%v is left behind (%v)", left, err)
@@ -46,20 +53,12 @@ func TestWriteFile(t *testing.T) {
 	}
 }
 
-func put(t *testing.T, path string, mode os.FileMode) {
+func put(t *testing.T, path string) {
 	t.Helper()
-	if err := os.WriteFile(path, []byte("old"), mode); err != nil {
+	if err := os.WriteFile(path, []byte("old"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(path, mode); err != nil { // whatever the umask is
-		t.Fatal(err)
-	}
-}
-
-func linked(t *testing.T, dir string) {
-	t.Helper()
-	put(t, filepath.Join(dir, "else"), 0o644)
-	if err := os.Symlink("else", filepath.Join(dir, "page.html")); err != nil {
+	if err := os.Chmod(path, 0o644); err != nil { // whatever the umask is
 		t.Fatal(err)
 	}
 }
@@ -71,7 +70,7 @@ func TestWriteFileToADevice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer reader.Close() //nolint:errcheck // nothing is written to it
+	defer reader.Close()
 	path := filepath.Join(t.TempDir(), "stdout")
 	if err := os.Symlink(filepath.Join("/proc/self/fd", strconv.Itoa(int(writer.Fd()))), path); err != nil {
 		t.Fatal(err)
