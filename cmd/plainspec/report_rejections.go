@@ -15,7 +15,8 @@ import (
 // keptText is what list and html say of records that are not there.
 func keptText() string {
 	return "Of rejections, " + report.Kept() + `.
-Standard error names the namespaces that have as many: older ones of theirs may be missing.`
+Standard error names the namespaces that have as many: older ones of theirs may be missing. What comes
+faster than it can be written, in a flood, is not recorded at all (plainspec_rejections_dropped_total).`
 }
 
 // rejectionFlags are the filters of list and html.
@@ -177,11 +178,10 @@ func newReportHTML(name string, s streams, now time.Time, c *clusterFlags) *cobr
 		Short: "Write what was refused or would be as a page",
 		Long: `Write what was refused (denied), what would be if Plainspec enforced (observed), and what a
 break-glass group got through (bypassed) as one page that needs nothing else: counts by rule and
-namespace over time, a table, and all that is known of each rejection. The page holds no script and
-loads nothing.
+namespace over time, a table, and all that is known of each rejection. It holds no script and loads
+nothing.
 
-` + keptText() + ` The
-page marks them.
+` + keptText() + `
 
 Exit codes: 0 all that is kept was read, also if it is nothing, 2 the page could not be made.`,
 		Example: "  " + name + " report html --since 30d --output-file rejections.html\n  " + name + " report html -n shop > shop.html",

@@ -93,7 +93,6 @@ type count struct {
 	Name   string
 	Total  int
 	Tries  int64
-	Folded int // how many counts it joins; 0 if none
 	series []int
 }
 
@@ -123,7 +122,7 @@ func fold(counts []*count, most int, noun string) []*count {
 	if len(counts) <= most+1 {
 		return counts
 	}
-	rest := &count{Name: fmt.Sprintf("%d more %s", len(counts)-most, noun), Folded: len(counts) - most, series: make([]int, len(counts[0].series))}
+	rest := &count{Name: fmt.Sprintf("%d more %s", len(counts)-most, noun), series: make([]int, len(counts[0].series))}
 	for _, c := range counts[most:] {
 		rest.Total += c.Total
 		rest.Tries += c.Tries

@@ -67,7 +67,7 @@ type space struct {
 	*count
 
 	Full  string // says that rejections may be missing; empty if not
-	Spark []bar
+	Spark []bar  // none for what many namespaces have together
 }
 
 // WritePage writes the rejections as one HTML page that needs nothing else and runs no script. The counts are of all
@@ -146,27 +146,30 @@ func (r *Rejections) page() *page {
 func (r *Rejections) spaces(p period) []space {
 	counts := countBy(r.Rejections, p, func(r *Rejection) []string { return []string{r.Root.Namespace} })
 	rows := fold(counts, mostRows, "namespaces")
-	highest, full, folded := 1, make(map[string]string), 0
+	single := len(rows)
+	if single < len(counts) {
+		single--
+	}
+	highest, full := 1, make(map[string]string)
+	for _, c := range counts[:single] {
+		highest = max(highest, slices.Max(c.series))
+	}
 	for _, gap := range r.Gaps {
 		full[gap.Namespace] = "full"
 	}
-	for i, c := range counts {
-		if i < mostRows || len(rows) == len(counts) {
-			highest = max(highest, slices.Max(c.series))
-		} else if full[c.Name] != "" {
-			folded++
-		}
-	}
 	spaces := make([]space, 0, len(rows))
-	for _, c := range rows {
-		switch {
-		case c.Folded == 0:
-			spaces = append(spaces, space{c, full[c.Name], c.spark(p, highest)})
-		case folded > 0:
-			spaces = append(spaces, space{c, fmt.Sprintf("%d full", folded), nil})
-		default:
-			spaces = append(spaces, space{c, "", nil})
+	for _, c := range rows[:single] {
+		spaces = append(spaces, space{c, full[c.Name], c.spark(p, highest)})
+	}
+	for _, c := range rows[single:] {
+		folded, text := 0, ""
+		for _, one := range counts[single:] {
+			if full[one.Name] != "" {
+				folded++
+				text = fmt.Sprintf("%d full", folded)
+			}
 		}
+		spaces = append(spaces, space{c, text, nil})
 	}
 	return spaces
 }

@@ -116,8 +116,8 @@ func TestStackOfNothing(t *testing.T) {
 
 func TestFold(t *testing.T) {
 	t.Parallel()
-	counts := []*count{{"a", 5, 9, 0, []int{5, 0}}, {"b", 3, 4, 0, []int{1, 2}}, {"c", 2, 3, 0, []int{0, 2}}}
-	want := []*count{{"a", 5, 9, 0, []int{5, 0}}, {"2 more rules", 5, 7, 2, []int{1, 4}}}
+	counts := []*count{{"a", 5, 9, []int{5, 0}}, {"b", 3, 4, []int{1, 2}}, {"c", 2, 3, []int{0, 2}}}
+	want := []*count{{"a", 5, 9, []int{5, 0}}, {"2 more rules", 5, 7, []int{1, 4}}}
 	if diff := cmp.Diff(want, fold(counts, 1, "rules"), cmp.AllowUnexported(count{})); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
