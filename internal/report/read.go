@@ -23,11 +23,12 @@ import (
 	"plainspec.dev/plainspec/internal/redact"
 )
 
-// viewerRole is the chart's ClusterRole that lets people read records.
-const viewerRole = "plainspec-rejections-viewer"
+// definitionName names the CustomResourceDefinition of records.
+const definitionName = "rejections." + auditv1alpha1.GroupName
 
-// errNotInstalled says that no records can exist.
-var errNotInstalled = errors.New("the cluster does not know them: Plainspec's chart, which brings the custom resource, is not installed there (see --context)")
+// errNoDefinition says that no records can exist.
+var errNoDefinition = errors.New("the CustomResourceDefinition " + definitionName +
+	" is missing: Plainspec's chart is not installed in this cluster (see --context), its crds.install is false, or it was deleted")
 
 // Source is where records are read.
 type Source struct {
@@ -39,8 +40,12 @@ type Source struct {
 	PageSize int64
 }
 
-// NewClient returns a client for what reports read. It makes no request.
+// NewClient returns a client for what reports read. It makes no request. Requests are made one after the other and as fast
+// as the API server answers, whose priority and fairness protects it: client-go's own five in a second would take minutes
+// where each namespace is asked about by itself.
 func NewClient(config *rest.Config) (client.Reader, error) {
+	config = rest.CopyConfig(config)
+	config.QPS = -1
 	scheme := runtime.NewScheme()
 	if err := auditv1alpha1.AddToScheme(scheme); err != nil {
 		return nil, fmt.Errorf("register the kind: %w", err)
@@ -111,7 +116,21 @@ func (s Source) Nothing(f Filter, all int) string {
 	if all == 1 {
 		others = "1 other is"
 	}
-	return fmt.Sprintf("no rejections match%s: %s recorded; see --outcome and --since", asked, others)
+	return fmt.Sprintf("no rejections match%s: %s recorded; see %s", asked, others, strings.Join(f.flags(), ", "))
+}
+
+// flags are those of what a filter asks for, besides the namespace.
+func (f *Filter) flags() []string {
+	var flags []string
+	for _, flag := range []struct {
+		name string
+		set  bool
+	}{{"--rule", len(f.Rules) > 0}, {"--user", f.User != ""}, {"--since", f.Since != nil}, {"--outcome", f.Outcome != ""}} {
+		if flag.set {
+			flags = append(flags, flag.name)
+		}
+	}
+	return flags
 }
 
 // Get returns the record with an id, or the only one whose id begins so.
@@ -155,22 +174,31 @@ func (s Source) find(ctx context.Context, id string) (*auditv1alpha1.Rejection, 
 		id, all, s.Namespace)
 }
 
-// explain says what to do about an answer of the cluster.
+// explain says what to do about an answer of the cluster to a request for records.
 func (s Source) explain(err error) error {
-	var unreachable *url.Error
+	const doing = "read rejections"
 	switch {
 	case apierrors.IsForbidden(err):
-		return fmt.Errorf("read rejections: %w\nask whoever runs Plainspec to bind the ClusterRole %s to you in namespace %s", err, viewerRole, s.Namespace)
-	case apierrors.IsUnauthorized(err):
-		return fmt.Errorf("read rejections: the cluster does not accept your credentials (see --kubeconfig and --context): %w", err)
+		return fmt.Errorf("%s: %w\nask whoever runs Plainspec to bind the chart's ClusterRole …-rejections-viewer, named after the release, to you in namespace %s",
+			doing, err, s.Namespace)
 	case apierrors.IsNotFound(err) || meta.IsNoMatchError(err):
-		return fmt.Errorf("read rejections: %w", errNotInstalled)
+		return fmt.Errorf("%s: %w", doing, errNoDefinition)
 	case apierrors.IsResourceExpired(err):
-		return fmt.Errorf("read rejections: they changed too long while they were read, try again: %w", err)
+		return fmt.Errorf("%s: they changed too long while they were read, try again: %w", doing, err)
+	}
+	return explain(doing, err)
+}
+
+// explain says what to do about an answer of the cluster to any request.
+func explain(doing string, err error) error {
+	var unreachable *url.Error
+	switch {
+	case apierrors.IsUnauthorized(err):
+		return fmt.Errorf("%s: the cluster does not accept your credentials (see --kubeconfig and --context): %w", doing, err)
 	case errors.As(err, &unreachable):
 		return fmt.Errorf("reach the cluster (see --kubeconfig and --context): %w", err)
 	}
-	return fmt.Errorf("read rejections: %w", err)
+	return fmt.Errorf("%s: %w", doing, err)
 }
 
 // visible makes text fit for terminals and pages.

@@ -111,8 +111,8 @@ func AssessReadiness(ctx context.Context, o ReadinessOptions) (*Readiness, error
 func (a *assessment) readRecords(ctx context.Context) error {
 	records, _, err := a.Source.Read(ctx, Filter{Namespace: a.Namespace, Since: &a.Since, Outcome: auditv1alpha1.OutcomeObserved})
 	switch {
-	case errors.Is(err, errNotInstalled):
-		a.note("no records: " + errNotInstalled.Error())
+	case errors.Is(err, errNoDefinition):
+		a.note("no records: " + errNoDefinition.Error())
 		return nil
 	case apierrors.IsForbidden(err):
 		a.unread("rejections."+auditv1alpha1.GroupName, []string{a.Source.Namespace}, err)

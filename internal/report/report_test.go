@@ -157,9 +157,9 @@ func TestNothing(t *testing.T) {
 	}{
 		"nothing is recorded":             {Filter{}, 0, `no rejections match: none is recorded in namespace "plainspec-system"; is Plainspec installed there? see --plainspec-namespace`},
 		"nothing is of the namespace":     {Filter{Namespace: "shop"}, 0, `no rejections match (namespace shop): none is recorded of namespace "shop"`},
-		"others are there":                {Filter{Outcome: "Denied", Rules: []string{"a.b", "c.d"}, User: "jane\x1b", Since: &since}, 3, `no rejections match (outcome denied, rules a.b or c.d, user jane\x1b, since 2026-02-28 12:00 UTC): 3 others are recorded; see --outcome and --since`},
-		"others are there of one rule":    {Filter{Rules: []string{"a.b"}}, 1, `no rejections match (rule a.b): 1 other is recorded; see --outcome and --since`},
-		"others are there of a namespace": {Filter{Namespace: "shop", User: "joe"}, 2, `no rejections match (namespace shop, user joe): 2 others are recorded; see --outcome and --since`},
+		"others are there":                {Filter{Outcome: "Denied", Rules: []string{"a.b", "c.d"}, User: "jane\x1b", Since: &since}, 3, `no rejections match (outcome denied, rules a.b or c.d, user jane\x1b, since 2026-02-28 12:00 UTC): 3 others are recorded; see --rule, --user, --since, --outcome`},
+		"others are there of one rule":    {Filter{Rules: []string{"a.b"}}, 1, `no rejections match (rule a.b): 1 other is recorded; see --rule`},
+		"others are there of a namespace": {Filter{Namespace: "shop", User: "joe"}, 2, `no rejections match (namespace shop, user joe): 2 others are recorded; see --user`},
 	} {
 		if got := (Source{Namespace: "plainspec-system"}).Nothing(tc.filter, tc.all); got != tc.want {
 			t.Errorf("%s: got %q, want %q", name, got, tc.want)
