@@ -25,7 +25,7 @@ func (f *readinessFlags) add(command *cobra.Command) {
 	set.StringVar(&f.options.Config, "config", "", "configuration file to judge by instead of the one in the cluster")
 	set.StringVar(&f.options.Policies, "policies", "", "folder with policies and data over the built-in ones, instead of those in the cluster")
 	set.Int64Var(&f.options.Source.PageSize, "page-size", 500, "how many objects are asked for at once")
-	set.BoolVar(&f.fail, "fail", false, "end with exit code 1 if something would be denied, and with 2 if something could not be read or judged")
+	set.BoolVar(&f.fail, "fail", false, "end with exit code 1 if something would be denied, and with 2 if something could not be read or judged, or nothing was looked at")
 	set.StringVarP(&f.output, "output", "o", "table", "table, wide (all workloads and findings), json, yaml or csv")
 }
 
@@ -36,18 +36,24 @@ func newReportReadiness(name string, s streams, now time.Time, c *clusterFlags) 
 		Short: "Say what would be denied if the cluster enforced now",
 		Long: `Say what would be denied if the cluster enforced now, by namespace and owner.
 
-Two sources are read, with the rights of whoever asks (the chart's ClusterRole
-plainspec-readiness-viewer grants them):
+Two sources are read, with the rights of whoever asks:
 
 - the workloads that live in the cluster and that somebody applied; what a workload controller made
   of them (the ReplicaSets and Pods of a Deployment) is never denied. Each is judged as if somebody
   created it now, by the configuration and the policies in the cluster.
-- the records of what was applied lately, admitted, and would be refused.
+- the records of what was applied lately, admitted, and would be refused; a rule that does not deny
+  any more counts for nothing.
+
+The chart's ClusterRole …-readiness-viewer and, in Plainspec's namespace, the Role of that name grant
+what is needed; both are named after the release, and both must be bound.
+
+Where the configuration names controllers, what is controlled by a kind that Plainspec does not know
+is counted apart: it would be denied unless one of them makes it. --fail lets it pass.
 
 Nothing is changed. Workloads that run would go on running.
 
 Exit codes: 0 the report is complete as far as it says, 2 it could not be made; with --fail also 1
-something would be denied, 2 something could not be read or judged.`,
+something would be denied, 2 something could not be read or judged, or nothing was looked at.`,
 		Example: "  " + name + " report readiness\n  " + name + " report readiness -n shop -o wide\n  " + name + " report readiness --owner-label example.org/team -o csv > readiness.csv",
 		Args:    cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
@@ -74,16 +80,20 @@ func (f *readinessFlags) run(command *cobra.Command, s streams, now time.Time, c
 	if err != nil {
 		return err
 	}
-	o.Source.Client = source.Client
+	o.Source.Client, o.Named = source.Client, command.Flags().Changed("plainspec-namespace")
 	if s.terminal {
-		o.Progress = func(objects int) {
-			if objects%progressStep == 0 {
-				fmt.Fprintf(s.err, "\r%d objects read", objects)
+		told := 0 // requests
+		o.Progress = func(objects, requests int) {
+			if requests > told || objects%progressStep == 0 {
+				told = requests
+				fmt.Fprintf(s.err, "\r%d objects read, %d requests made", objects, requests)
 			}
 		}
-		defer fmt.Fprint(s.err, clearLine)
 	}
 	answer, err := report.AssessReadiness(command.Context(), o)
+	if s.terminal {
+		fmt.Fprint(s.err, clearLine)
+	}
 	if err != nil {
 		return err
 	}

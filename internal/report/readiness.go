@@ -25,7 +25,7 @@ type Readiness struct {
 	Basis ReadinessBasis `json:"basis"`
 	// Summary counts.
 	Summary ReadinessSummary `json:"summary"`
-	// Groups are the namespaces and owners with something that would be denied, the one with most of it first.
+	// Groups are the namespaces and owners with something that would be denied, or may be, the one with most of it first.
 	Groups []ReadinessGroup `json:"groups"`
 	// Unjudged are workloads that could not be judged, Unread is what could not be read: neither is known to be fine.
 	Unjudged []Unjudged `json:"unjudged"`
@@ -46,20 +46,30 @@ type ReadinessBasis struct {
 	// Exempt are the namespaces that were left out, sorted; ExemptFrom says who exempts them.
 	Exempt     []string `json:"exempt"`
 	ExemptFrom string   `json:"exemptFrom"`
+	// Controllers are the users that the configuration takes for workload controllers, besides Kubernetes' own.
+	Controllers []string `json:"controllers"`
 	// Notes say what else is not known and does not hide a denial.
 	Notes []string `json:"notes"`
 
 	home, release string // Plainspec's namespace and Helm release
+	prefix        string // the names of what the chart makes begin so
 	absent        bool   // no configuration is in the cluster
+	unread        bool   // what is in the cluster may not be read
+	refused       bool   // something may not be read for want of rights
+	file          bool   // a file stands in for it
+	begin         string // why records do not begin earlier; empty if they may
 }
 
 // ReadinessSummary counts what was looked at. Live workloads are those that exist and were not made by a workload controller.
 type ReadinessSummary struct {
-	// Ready says that nothing would be denied, and that everything could be read and judged.
+	// Ready says that something was looked at, that everything could be read and judged, and that nothing would be denied
+	// but for Conditional, and for what is applied again of namespaces that are deleted (ReadinessRecorded.Deleted).
 	Ready bool `json:"ready"`
-	// Workloads is how many live ones were judged, Denied how many of them would be denied.
-	Workloads int `json:"workloads"`
-	Denied    int `json:"denied"`
+	// Workloads is how many live ones were judged, Denied how many of them would be denied, Conditional how many more unless
+	// one of ReadinessBasis.Controllers makes them.
+	Workloads   int `json:"workloads"`
+	Denied      int `json:"denied"`
+	Conditional int `json:"conditional"`
 	// Namespaces is how many namespaces those live in, DeniedNamespaces how many have some that would be denied.
 	Namespaces       int `json:"namespaces"`
 	DeniedNamespaces int `json:"deniedNamespaces"`
@@ -77,14 +87,19 @@ type RuleCount struct {
 
 // ReadinessRecorded counts requests that were admitted and would have been denied.
 type ReadinessRecorded struct {
-	// Since is how far back records were read, in UTC.
+	// Since is how far back records were read or, if that is later, when they began to be kept, in UTC.
 	Since time.Time `json:"since"`
 	// Requests is how many there were, Workloads for how many workloads.
 	Requests  int64 `json:"requests"`
 	Workloads int   `json:"workloads"`
-	// Mended is how many of the workloads live and would be admitted now, Gone how many do not exist any more.
-	Mended int `json:"mended"`
-	Gone   int `json:"gone"`
+	// Admitted is how many of the workloads would be admitted now: as they live, or because no rule that they were recorded
+	// for denies any more.
+	Admitted int `json:"admittedNow"`
+	// Of those that would still be denied, Gone is how many do not exist any more, Unknown of how many that is not known,
+	// and Deleted how many were in namespaces that do not exist any more.
+	Gone    int `json:"gone"`
+	Unknown int `json:"unknown"`
+	Deleted int `json:"deleted"`
 	// OtherPolicies is how many records were made under other policies than the present ones.
 	OtherPolicies int `json:"otherPolicies"`
 }
@@ -94,26 +109,38 @@ type ReadinessGroup struct {
 	// Namespace is the namespace, Owner the team to talk to, NoOwner if no label names it.
 	Namespace string `json:"namespace"`
 	Owner     string `json:"owner"`
-	// Live is how many live workloads of theirs were judged, Denied how many of them would be denied, Gone how many are
-	// known by records only.
-	Live   int `json:"live"`
-	Denied int `json:"denied"`
-	Gone   int `json:"gone"`
+	// Live is how many live workloads of theirs were judged; the others count Workloads by their State.
+	Live        int `json:"live"`
+	Denied      int `json:"denied"`
+	Conditional int `json:"conditional"`
+	Gone        int `json:"gone"`
+	Unknown     int `json:"unknown"`
 	// Rules are the rules that would deny, and how many of Workloads each, the most first.
 	Rules []RuleCount `json:"rules"`
-	// Workloads are those that would be denied, the worst first.
+	// Workloads are those that would be denied, or may be, the worst first.
 	Workloads []ReadinessWorkload `json:"workloads"`
 }
 
+// WorkloadState says how a workload is known that would be denied.
+type WorkloadState string
+
+// The states. What is gone or unknown is told by its record only.
+const (
+	StateDenied      WorkloadState = "denied"      // it exists and would be denied
+	StateConditional WorkloadState = "conditional" // it exists and would be denied, unless a configured controller makes it
+	StateGone        WorkloadState = "gone"        // it does not exist any more
+	StateUnknown     WorkloadState = "unknown"     // whether it exists is not known
+)
+
 // ReadinessWorkload is a workload that would be denied.
 type ReadinessWorkload struct {
-	// Root names it.
-	Root auditv1alpha1.Root `json:"root"`
-	// Live says that it exists; what does not is known by its record only.
-	Live bool `json:"live"`
+	// Root names it, State says how it is known.
+	Root  auditv1alpha1.Root `json:"root"`
+	State WorkloadState      `json:"state"`
 	// By is the tool that applies it or the object that controls it, such as "Helm release web"; empty if that is unknown.
 	By string `json:"by,omitempty"`
-	// Recorded are the recorded requests for it, nil if there are none.
+	// Recorded are the recorded requests for it, nil if there are none. What was recorded for several workloads in common,
+	// such as those of a generated name, is told with the first of them.
 	Recorded *Recorded `json:"recorded,omitempty"`
 	// Rules are the codes of its findings, sorted, each once.
 	Rules []string `json:"rules"`
@@ -151,8 +178,14 @@ type Unread struct {
 	Reason string `json:"reason"`
 }
 
-// Complete reports whether everything could be read and judged.
-func (r *Readiness) Complete() bool { return len(r.Unjudged) == 0 && len(r.Unread) == 0 }
+// Complete reports whether something was looked at, and everything that is there could be read and judged.
+func (r *Readiness) Complete() bool { return r.Summary.Workloads > 0 && !r.gaps() }
+
+// gaps reports whether something could not be read or judged.
+func (r *Readiness) gaps() bool { return len(r.Unjudged) > 0 || len(r.Unread) > 0 }
 
 // Denied reports whether something would be denied.
-func (r *Readiness) Denied() bool { return len(r.Groups) > 0 }
+func (r *Readiness) Denied() bool {
+	recorded := r.Summary.Recorded
+	return r.Summary.Denied > 0 || recorded != nil && recorded.Gone+recorded.Unknown > 0
+}

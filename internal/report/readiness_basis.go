@@ -2,6 +2,7 @@ package report
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -33,23 +34,104 @@ const (
 	rootsWebhook   = "roots.validate.plainspec.dev"
 )
 
+// findHome reads from the webhook configuration, if it may be read, in which namespace Plainspec is: what is looked for in
+// another one is not there, and would be taken for not being at all.
+func (a *assessment) findHome(ctx context.Context) error {
+	var list admissionregistrationv1.ValidatingWebhookConfigurationList
+	err := a.Source.Client.List(ctx, &list, client.MatchingLabels{nameLabel: nameOfApp})
+	switch {
+	case apierrors.IsForbidden(err):
+		a.hidden, a.report.Basis.refused = true, true
+		a.note("the webhook configuration may not be read: name the namespaces that it exempts with --exclude-namespace")
+		return nil
+	case err != nil:
+		return explain("list validatingwebhookconfigurations", err)
+	}
+	installed := findRoots(list.Items)
+	if len(installed) == 0 {
+		a.note("no webhook configuration of Plainspec: name the namespaces that it is to exempt with --exclude-namespace")
+		return nil
+	}
+	at := 0
+	if a.Named {
+		at = slices.IndexFunc(installed, func(i installation) bool { return i.home == a.Source.Namespace || i.home == "" })
+	}
+	switch {
+	case at < 0:
+		return fmt.Errorf("namespace %q is not Plainspec's: %s: leave --plainspec-namespace out, or name that", a.Source.Namespace, calls(installed))
+	case !a.Named && slices.ContainsFunc(installed, func(i installation) bool { return i.home != installed[0].home }):
+		return fmt.Errorf("found Plainspec %d times: %s: name one with --plainspec-namespace", len(installed), calls(installed))
+	}
+	a.installed = &installed[at]
+	a.oldest = earlier(a.oldest, a.installed.made)
+	if home := a.installed.home; home != "" {
+		a.Source.Namespace, a.report.Basis.home = home, home
+	}
+	a.report.Basis.prefix, a.report.Basis.release = a.installed.name, a.installed.release
+	return nil
+}
+
+// installation is what a webhook configuration of Plainspec says.
+type installation struct {
+	name, release string
+	home          string // empty if the server is outside of the cluster
+	made          metav1.Time
+	webhook       *admissionregistrationv1.ValidatingWebhook // the one that can refuse what people apply
+}
+
+// calls says for people where webhook configurations call Plainspec.
+func calls(installed []installation) string {
+	texts := make([]string, len(installed))
+	for i := range installed {
+		texts[i] = fmt.Sprintf("ValidatingWebhookConfiguration %s calls it in namespace %q", visible(installed[i].name), installed[i].home)
+	}
+	return strings.Join(texts, ", ")
+}
+
+// findRoots finds the webhooks that can refuse what people apply.
+func findRoots(configurations []admissionregistrationv1.ValidatingWebhookConfiguration) []installation {
+	var found []installation
+	for i := range configurations {
+		c := &configurations[i]
+		at := slices.IndexFunc(c.Webhooks, func(w admissionregistrationv1.ValidatingWebhook) bool { return w.Name == rootsWebhook })
+		if at < 0 {
+			continue
+		}
+		one := installation{name: c.Name, release: c.Labels[instanceLabel], made: c.CreationTimestamp, webhook: &c.Webhooks[at]}
+		if service := c.Webhooks[at].ClientConfig.Service; service != nil {
+			one.home = service.Namespace
+		}
+		found = append(found, one)
+	}
+	return found
+}
+
 // prepare makes the judge, of the same configuration and policies as the server's.
 func (a *assessment) prepare(ctx context.Context) error {
 	config, err := a.configuration(ctx)
 	if err != nil {
 		return err
 	}
+	a.judge = judge{config: config, unread: a.report.Basis.unread, now: a.Now}
 	folder, remove, err := a.policies(ctx)
 	if err != nil {
 		return err
 	}
 	defer remove()
-	reviewer, err := assemble.Reviewer(ctx, assemble.Options{Config: config, ConfigFile: a.report.Basis.Configuration, Policies: folder})
+	basis := &a.report.Basis
+	reviewer, err := assemble.Reviewer(ctx, assemble.Options{Config: config, ConfigFile: basis.Configuration, Policies: folder})
 	if err != nil {
-		return fmt.Errorf("load policies (%s): %w", a.report.Basis.Policies, err)
+		// Where the policies load without it, the configuration is what to mend, and the error names it.
+		if _, alone := assemble.Reviewer(ctx, assemble.Options{Config: v1alpha1.Default(), Policies: folder}); alone == nil {
+			return err
+		}
+		return fmt.Errorf("load policies (%s): %w", basis.Policies, err)
 	}
-	a.judge = judge{reviewer: reviewer, now: a.Now}
-	a.report.Basis.PolicyRevision = reviewer.Set().Revision()
+	a.judge.reviewer, a.judge.partial = reviewer, basis.unread
+	basis.PolicyRevision = reviewer.Set().Revision()
+	for _, controller := range config.Controllers {
+		basis.Controllers = append(basis.Controllers, visible(controller.User))
+	}
 	return nil
 }
 
@@ -61,7 +143,7 @@ func (a *assessment) configuration(ctx context.Context) (*v1alpha1.Configuration
 		if err != nil {
 			return nil, err
 		}
-		basis.Configuration, basis.Enforcement = "file "+a.Config, string(config.Enforcement)
+		basis.Configuration, basis.Enforcement, basis.file = "file "+a.Config, string(config.Enforcement), true
 		return config, nil
 	}
 	found, why, err := a.configMaps(ctx, client.MatchingLabels{nameLabel: nameOfApp, componentLabel: configuration})
@@ -69,18 +151,43 @@ func (a *assessment) configuration(ctx context.Context) (*v1alpha1.Configuration
 	case err != nil:
 		return nil, err
 	case len(found) == 0:
-		basis.Configuration, basis.absent = "built-in defaults ("+why+")", len(a.report.Unread) == 0
-		return v1alpha1.Default(), nil
+		basis.Configuration = "built-in defaults (" + why + ")"
+		return v1alpha1.Default(), a.noConfiguration()
 	case len(found) > 1:
 		return nil, fmt.Errorf("read configuration: namespace %s has it %d times (%s): say which holds with --config", a.Source.Namespace, len(found), names(found))
 	}
 	basis.Configuration, basis.release = "ConfigMap "+names(found), found[0].Labels[instanceLabel]
+	a.oldest = earlier(a.oldest, found[0].CreationTimestamp)
 	config, err := v1alpha1.Decode([]byte(found[0].Data[configKey]))
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %s, %s: %w", basis.Configuration, configKey, err)
 	}
 	basis.Enforcement = string(config.Enforcement)
 	return config, nil
+}
+
+// noConfiguration judges that Plainspec's namespace has no configuration, or that it may not be read: the built-in one
+// stands in only where nothing says that there is another.
+func (a *assessment) noConfiguration() error {
+	basis := &a.report.Basis
+	switch {
+	case basis.unread:
+		return nil
+	case a.installed != nil && a.installed.home != "":
+		return fmt.Errorf("no configuration of Plainspec in namespace %q, where %s: say which holds with --config", a.Source.Namespace, calls([]installation{*a.installed}))
+	case a.Named:
+		return fmt.Errorf("no configuration of Plainspec in namespace %q: is it installed there? see --plainspec-namespace", a.Source.Namespace)
+	case a.installed != nil:
+		basis.unread = true
+		a.unread("configmaps", []string{a.Source.Namespace}, errors.New("the configuration is not there, and Plainspec's server is not in the cluster: say which holds with --config"))
+	case a.hidden:
+		basis.unread = true
+		a.unread("configmaps", []string{a.Source.Namespace},
+			errors.New("the configuration is not there, and the webhook configuration, which says where Plainspec is, may not be read (see --plainspec-namespace)"))
+	default:
+		basis.absent = true
+	}
+	return nil
 }
 
 // policies is the folder of the server's policies over the built-in ones: the one that was named, else one with those of
@@ -141,10 +248,11 @@ func (a *assessment) configMaps(ctx context.Context, labels ...client.ListOption
 	err = a.Source.Client.List(ctx, &list, append(labels, client.InNamespace(a.Source.Namespace))...)
 	switch {
 	case apierrors.IsForbidden(err):
+		a.report.Basis.unread = true
 		a.unread("configmaps", []string{a.Source.Namespace}, err)
 		return nil, "what is in namespace " + a.Source.Namespace + " may not be read", nil
 	case err != nil:
-		return nil, "", fmt.Errorf("list configmaps: %w", err)
+		return nil, "", explain("list configmaps", err)
 	case len(list.Items) == 0:
 		why = "none in namespace " + a.Source.Namespace
 	}
@@ -181,8 +289,9 @@ func (a *assessment) readNamespaces(ctx context.Context) (map[string]map[string]
 	case apierrors.IsNotFound(err):
 		return nil, fmt.Errorf("no namespace %q in the cluster", a.Namespace)
 	case err != nil:
-		return nil, fmt.Errorf("read namespaces: %w", err)
+		return nil, explain("read namespaces", err)
 	}
+	a.counted = a.Namespace == ""
 	for i := range list.Items {
 		found[list.Items[i].Name] = list.Items[i].Labels
 	}
@@ -198,48 +307,29 @@ type exemption struct {
 }
 
 // readExemption reads from the webhook configuration which namespaces are left out.
-func (a *assessment) readExemption(ctx context.Context, namespaces map[string]map[string]string) error {
+func (a *assessment) readExemption(namespaces map[string]map[string]string) error {
 	a.exempt = exemption{selector: labels.Everything(), names: a.Exclude, namespaces: namespaces, met: make(map[string]bool)}
 	var from []string
 	if len(a.Exclude) > 0 {
 		from = append(from, "--exclude-namespace")
 	}
-	var list admissionregistrationv1.ValidatingWebhookConfigurationList
-	err := a.Source.Client.List(ctx, &list, client.MatchingLabels{nameLabel: nameOfApp})
-	webhook, in := findRoots(list.Items)
-	switch {
-	case apierrors.IsForbidden(err):
-		a.note("the webhook configuration may not be read: name the namespaces that it exempts with --exclude-namespace")
-	case err != nil:
-		return fmt.Errorf("list validatingwebhookconfigurations: %w", err)
-	case webhook == nil:
-		a.note("no webhook configuration of Plainspec: name the namespaces that it is to exempt with --exclude-namespace")
-	default:
-		from = append(from, "ValidatingWebhookConfiguration "+in)
-		if a.exempt.selector, err = metav1.LabelSelectorAsSelector(webhook.NamespaceSelector); err != nil {
-			return fmt.Errorf("read %s: %w", from[len(from)-1], err)
-		}
-		if webhook.NamespaceSelector == nil { // which is everything, and reads as nothing
-			a.exempt.selector = labels.Everything()
+	if a.installed != nil {
+		from = append(from, "ValidatingWebhookConfiguration "+a.installed.name)
+		if selector := a.installed.webhook.NamespaceSelector; selector != nil { // none is everything, and reads as nothing
+			var err error
+			if a.exempt.selector, err = metav1.LabelSelectorAsSelector(selector); err != nil {
+				return fmt.Errorf("read %s: %w", from[len(from)-1], err)
+			}
 		}
 	}
 	a.report.Basis.ExemptFrom = strings.Join(from, " and ")
 	for namespace := range namespaces {
 		a.exempt.covers(namespace)
 	}
-	return nil
-}
-
-// findRoots finds the webhook that can refuse what people apply.
-func findRoots(configurations []admissionregistrationv1.ValidatingWebhookConfiguration) (webhook *admissionregistrationv1.ValidatingWebhook, in string) {
-	for i := range configurations {
-		for j := range configurations[i].Webhooks {
-			if configurations[i].Webhooks[j].Name == rootsWebhook {
-				return &configurations[i].Webhooks[j], configurations[i].Name
-			}
-		}
+	if a.Namespace != "" {
+		a.exempt.covers(a.Namespace)
 	}
-	return nil, ""
+	return nil
 }
 
 // covers reports whether a namespace is exempt.

@@ -33,11 +33,11 @@ type deployments struct {
 
 func (d *deployments) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
 	objects, ok := list.(*unstructured.UnstructuredList)
-	if !ok || objects.GetKind() != "DeploymentList" {
-		return d.Reader.List(ctx, list, options...)
-	}
 	var o client.ListOptions
 	o.ApplyOptions(options)
+	if !ok || objects.GetKind() != "DeploymentList" || o.Namespace != "" {
+		return d.Reader.List(ctx, list, options...)
+	}
 	from := 0
 	if o.Continue != "" {
 		var state string
@@ -89,7 +89,11 @@ func TestReadinessReadsAllPagesAlsoWhenTheListIsForgotten(t *testing.T) {
 	cluster := &deployments{Reader: fakeCluster(t, nil, nil, nil), count: 1050, expires: 200}
 	var told []int
 	o := readinessOptions(cluster, 100)
-	o.Progress = func(objects int) { told = append(told, objects) }
+	o.Progress = func(objects, _ int) {
+		if len(told) == 0 && objects > 0 || len(told) > 0 && objects > told[len(told)-1] {
+			told = append(told, objects)
+		}
+	}
 	answer, err := report.AssessReadiness(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -216,7 +220,36 @@ func TestReadinessNamesWhatIsNotAsItShouldBe(t *testing.T) {
 		return "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: " + name + "\n  namespace: plainspec-system\n" +
 			"  labels: {app.kubernetes.io/name: plainspec, plainspec.dev/policies: \"\"}\ndata: {\"" + key + "\": \"what\"}\n"
 	}
+	webhook := func(name, home string) string {
+		return "apiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingWebhookConfiguration\nmetadata: {name: " + name +
+			", labels: {app.kubernetes.io/name: plainspec}}\nwebhooks:\n- name: roots.validate.plainspec.dev\n" +
+			"  clientConfig: {service: {name: plainspec, namespace: " + home + "}}\n---\n"
+	}
 	for name, c := range map[string]struct{ cluster, options, want string }{
+		"another namespace was named than Plainspec's": {
+			cluster: webhook("gate", "gate-system") + config("one", "{}"),
+			options: "Named: true\n",
+			want: `namespace "plainspec-system" is not Plainspec's: ValidatingWebhookConfiguration gate calls it in namespace "gate-system": ` +
+				`leave --plainspec-namespace out, or name that`,
+		},
+		"the namespace that was named has no configuration": {
+			options: "Named: true\n",
+			want:    `no configuration of Plainspec in namespace "plainspec-system": is it installed there? see --plainspec-namespace`,
+		},
+		"Plainspec's namespace has no configuration": {
+			cluster: webhook("gate", "gate-system") + config("one", "{}"),
+			want: `no configuration of Plainspec in namespace "gate-system", where ValidatingWebhookConfiguration gate calls it in namespace "gate-system": ` +
+				`say which holds with --config`,
+		},
+		"Plainspec is there twice": {
+			cluster: webhook("gate", "gate-system") + webhook("other", "other-system"),
+			want: `found Plainspec 2 times: ValidatingWebhookConfiguration gate calls it in namespace "gate-system", ` +
+				`ValidatingWebhookConfiguration other calls it in namespace "other-system": name one with --plainspec-namespace`,
+		},
+		"a configuration of a rule that is not there": {
+			cluster: config("one", `apiVersion: config.plainspec.dev/v1alpha1\nkind: Configuration\nrules: {no.such: {mode: warn}}\n`),
+			want:    `apply configuration ConfigMap plainspec-system/one: rules["no.such"]: no such rule, known are `,
+		},
 		"a configuration that does not decode": {
 			cluster: config("one", "enforcement: x"),
 			want:    `read configuration: ConfigMap plainspec-system/one, config.yaml: `,

@@ -3,6 +3,7 @@ package report
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -10,7 +11,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	auditv1alpha1 "plainspec.dev/plainspec/api/audit/v1alpha1"
+	"plainspec.dev/plainspec/api/config/v1alpha1"
 	"plainspec.dev/plainspec/internal/kinds"
+	"plainspec.dev/plainspec/internal/policy"
 	"plainspec.dev/plainspec/internal/redact"
 	"plainspec.dev/plainspec/internal/validate"
 )
@@ -21,24 +24,78 @@ const user = "developer"
 // mirrorAnnotation marks the API's picture of a static Pod, which nobody applies.
 const mirrorAnnotation = "kubernetes.io/config.mirror"
 
-// isRoot reports whether somebody applies an object: not if a workload controller made it from another object that is
-// judged itself.
+// manualAnnotation is what kubectl create job --from=cronjob/… marks a Job with: the CronJob controls it, and somebody made it.
+const manualAnnotation = "cronjob.kubernetes.io/instantiate"
+
+func isMirror(object metav1.Object) bool {
+	_, mirror := object.GetAnnotations()[mirrorAnnotation]
+	return mirror
+}
+
+// isRoot reports whether somebody applies an object, as far as it tells itself: not if a workload controller made it from
+// another object that is judged itself.
 func isRoot(object metav1.Object) bool {
-	if _, mirror := object.GetAnnotations()[mirrorAnnotation]; mirror {
-		return false
-	}
 	controller := metav1.GetControllerOfNoCopy(object)
-	if controller == nil {
-		return true
-	}
-	_, covered := kinds.Find(schema.FromAPIVersionAndKind(controller.APIVersion, controller.Kind).Group, controller.Kind)
+	return controller == nil || foreign(controller) || object.GetAnnotations()[manualAnnotation] == "manual"
+}
+
+// foreign reports whether a controller is of a kind that Plainspec does not know.
+func foreign(controller *metav1.OwnerReference) bool {
+	_, covered := kinds.Find(groupOf(controller), controller.Kind)
 	return !covered
 }
 
-// judge says what would become of live workloads.
+func groupOf(controller *metav1.OwnerReference) string {
+	return schema.FromAPIVersionAndKind(controller.APIVersion, controller.Kind).Group
+}
+
+// judge says what would become of live workloads, and of what was recorded.
 type judge struct {
 	reviewer *validate.Reviewer
+	config   *v1alpha1.Configuration
+	unread   bool // another configuration may be in the cluster
+	partial  bool // or other policies
 	now      time.Time
+}
+
+// denies reports whether a rule still denies what it was recorded for. A record does not say how strong its evidence was:
+// while the rule denies on either, it does.
+func (j *judge) denies(code string) bool {
+	if j.unread {
+		return true
+	}
+	rule := j.reviewer.Set().Rule(code)
+	if rule == nil {
+		return j.partial
+	}
+	if override, ok := j.config.Rules[code]; ok {
+		return override.Mode == v1alpha1.ModeDeny
+	}
+	return rule.Mode == policy.ModeDeny || rule.WeakMode == policy.ModeDeny
+}
+
+// makes reports whether the configuration takes a user for a workload controller.
+func (j *judge) makes(user string) bool {
+	return slices.ContainsFunc(j.config.Controllers, func(c v1alpha1.ControllerIdentity) bool { return c.User == user })
+}
+
+// again judges a record by the present modes of rules: these codes and findings would still deny it. An object that a
+// configured controller made is never denied; of those, only what the controller made has an unknown kind for its root.
+func (j *judge) again(r *auditv1alpha1.Rejection) (rules []string, findings []auditv1alpha1.Finding) {
+	if _, known := kinds.Find(r.Root.Group, r.Root.Kind); !known && j.makes(r.User) {
+		return nil, nil
+	}
+	for _, code := range r.Rules {
+		if j.denies(code) {
+			rules = append(rules, code)
+		}
+	}
+	for i := range r.Findings {
+		if j.denies(r.Findings[i].Code) {
+			findings = append(findings, r.Findings[i])
+		}
+	}
+	return rules, findings
 }
 
 // findings are those that would refuse an object if somebody created it now, in the order of the refusal. They hold

@@ -40,6 +40,7 @@ func mapReadinessKinds(mapper *meta.DefaultRESTMapper) {
 	mapper.Add(corev1.SchemeGroupVersion.WithKind("ConfigMap"), meta.RESTScopeNamespace)
 	mapper.Add(corev1.SchemeGroupVersion.WithKind("Namespace"), meta.RESTScopeRoot)
 	mapper.Add(admissionregistrationv1.SchemeGroupVersion.WithKind("ValidatingWebhookConfiguration"), meta.RESTScopeRoot)
+	mapper.Add(definitionKind, meta.RESTScopeRoot)
 	for _, kind := range kinds.All() {
 		mapper.Add(schema.GroupVersionKind{Group: kind.Groups[0], Version: "v1", Kind: kind.Name}, meta.RESTScopeNamespace)
 	}
@@ -47,8 +48,11 @@ func mapReadinessKinds(mapper *meta.DefaultRESTMapper) {
 
 // ReadinessOptions say what is looked at, and judged by what.
 type ReadinessOptions struct {
-	// Source is where the cluster is read, and where Plainspec lives in it. PageSize is that of workloads, too.
+	// Source is where the cluster is read, and where Plainspec lives in it, unless its webhook configuration says that it is
+	// elsewhere. PageSize is that of workloads, too.
 	Source Source
+	// Named says that whoever asks named that namespace: it is an error if Plainspec is not there.
+	Named bool
 	// Namespace is the only namespace to look at, empty for all.
 	Namespace string
 	// Config and Policies are a configuration file and a folder of policies that stand in for those in the cluster.
@@ -59,20 +63,27 @@ type ReadinessOptions struct {
 	OwnerLabels []string
 	// Since is how far back records are read, Now the time.
 	Since, Now time.Time
-	// Progress, if not nil, is told from time to time how many objects were read, by one goroutine at a time.
-	Progress func(objects int)
+	// Progress, if not nil, is told with each of them how many objects were read and how many requests were made for that, by
+	// one goroutine at a time.
+	Progress func(objects, requests int)
 }
 
 // assessment is one look at a cluster.
 type assessment struct {
 	ReadinessOptions
 
-	judge   judge
-	exempt  exemption
-	tally   *tally
-	report  *Readiness
-	mu      sync.Mutex // guards tally, objects and calls of Progress
-	objects int
+	judge     judge
+	installed *installation // what the webhook configuration says, nil if there is none
+	hidden    bool          // it may not be read
+	oldest    metav1.Time   // when the oldest thing was made that Plainspec has, zero if none is known
+	counted   bool          // all namespaces are known
+	exempt    exemption
+	tally     *tally
+	report    *Readiness
+
+	mu       sync.Mutex // guards tally, objects, requests and calls of Progress
+	objects  int
+	requests int
 }
 
 // AssessReadiness looks at all workloads of a cluster that somebody applied, and at the records of what was admitted and
@@ -81,8 +92,12 @@ type assessment struct {
 func AssessReadiness(ctx context.Context, o ReadinessOptions) (*Readiness, error) {
 	a := &assessment{ReadinessOptions: o, report: &Readiness{
 		APIVersion: APIVersion, Kind: KindReadiness, GeneratedAt: o.Now.UTC().Truncate(time.Second), Unread: []Unread{},
-		Basis: ReadinessBasis{Namespace: o.Namespace, Notes: []string{}, home: o.Source.Namespace},
+		Basis: ReadinessBasis{Namespace: o.Namespace, Controllers: []string{}, Notes: []string{}, home: o.Source.Namespace},
 	}}
+	a.Source.Client = &counting{Reader: o.Source.Client, made: a.requested}
+	if err := a.findHome(ctx); err != nil {
+		return nil, err
+	}
 	if err := a.prepare(ctx); err != nil {
 		return nil, err
 	}
@@ -90,10 +105,10 @@ func AssessReadiness(ctx context.Context, o ReadinessOptions) (*Readiness, error
 	if err != nil {
 		return nil, err
 	}
-	if err := a.readExemption(ctx, namespaces); err != nil {
+	if err := a.readExemption(namespaces); err != nil {
 		return nil, err
 	}
-	a.tally = newTally(o.OwnerLabels, namespaces)
+	a.tally = newTally(a, namespaces)
 	if err := a.readRecords(ctx); err != nil {
 		return nil, err
 	}
@@ -107,34 +122,36 @@ func AssessReadiness(ctx context.Context, o ReadinessOptions) (*Readiness, error
 	return a.report, nil
 }
 
-// readRecords reads the records of what was admitted and would be refused.
-func (a *assessment) readRecords(ctx context.Context) error {
-	records, _, err := a.Source.Read(ctx, Filter{Namespace: a.Namespace, Since: &a.Since, Outcome: auditv1alpha1.OutcomeObserved})
-	switch {
-	case errors.Is(err, errNoDefinition):
-		a.note("no records: " + errNoDefinition.Error())
-		return nil
-	case apierrors.IsForbidden(err):
-		a.unread("rejections."+auditv1alpha1.GroupName, []string{a.Source.Namespace}, err)
-		return nil
-	case err != nil:
-		return err
+// counting tells of each request.
+type counting struct {
+	client.Reader
+
+	made func()
+}
+
+// List implements client.Reader.
+func (c *counting) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
+	defer c.made()
+	return c.Reader.List(ctx, list, options...)
+}
+
+// Get implements client.Reader.
+func (c *counting) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+	defer c.made()
+	return c.Reader.Get(ctx, key, object, options...)
+}
+
+func (a *assessment) requested() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.requests++
+	a.progress()
+}
+
+func (a *assessment) progress() {
+	if a.Progress != nil {
+		a.Progress(a.objects, a.requests)
 	}
-	count := &ReadinessRecorded{Since: a.Since.UTC().Truncate(time.Second)}
-	for i := range records {
-		r := &records[i]
-		if a.exempt.covers(r.Root.Namespace) {
-			continue
-		}
-		a.tally.record(r)
-		count.Requests += r.Count
-		if r.PolicyRevision != a.report.Basis.PolicyRevision {
-			count.OtherPolicies++
-		}
-	}
-	count.Workloads = len(a.tally.recorded)
-	a.report.Summary.Recorded = count
-	return nil
 }
 
 // scan judges the workloads of a kind: all at once or, where that is forbidden, in each namespace by itself.
@@ -151,6 +168,7 @@ func (a *assessment) scan(ctx context.Context, kind *kinds.Kind, namespaces []st
 			in = []string{a.Namespace}
 		}
 		a.unread(resource, in, err)
+		a.tally.hide(kind.Name, in)
 		return nil
 	}
 	var forbidden []string
@@ -168,6 +186,7 @@ func (a *assessment) scan(ctx context.Context, kind *kinds.Kind, namespaces []st
 	}
 	if len(forbidden) > 0 {
 		a.unread(resource, forbidden, err)
+		a.tally.hide(kind.Name, forbidden)
 	}
 	return nil
 }
@@ -195,7 +214,7 @@ func (a *assessment) judgeAll(ctx context.Context, kind *kinds.Kind, namespace s
 		return failed
 	}
 	if err != nil {
-		return fmt.Errorf("list %s: %w", kind.Resource, err)
+		return explain("list "+kind.Resource, err)
 	}
 	return nil
 }
@@ -226,25 +245,30 @@ func (a *assessment) pages(kind *kinds.Kind, namespace string) *pager.ListPager 
 // judgeOne judges an object, if somebody applied it.
 func (a *assessment) judgeOne(ctx context.Context, kind *kinds.Kind, object *unstructured.Unstructured) error {
 	root := rootOf(kind, object)
-	looked := isRoot(object)
 	var findings []auditv1alpha1.Finding
 	var err error
 	a.mu.Lock()
-	looked = looked && !a.exempt.covers(root.Namespace)
+	skipped := isMirror(object) || a.exempt.covers(root.Namespace)
+	looked := !skipped && (isRoot(object) || a.tally.applied(&root))
 	a.mu.Unlock()
 	if looked {
 		if findings, err = a.judge.findings(ctx, kind, object); ctx.Err() != nil {
 			return ctx.Err()
 		}
+		if !isRoot(object) {
+			findings = a.tally.changed(&root, findings)
+		}
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if looked {
+	switch {
+	case looked:
 		a.tally.look(root, object, findings, err)
+	case !skipped:
+		a.tally.pass(&root, object)
 	}
-	if a.objects++; a.Progress != nil {
-		a.Progress(a.objects)
-	}
+	a.objects++
+	a.progress()
 	return nil
 }
 
@@ -254,6 +278,7 @@ func (a *assessment) note(text string) {
 
 func (a *assessment) unread(resource string, namespaces []string, err error) {
 	unread := Unread{Resource: resource, Namespaces: namespaces, Reason: reason(err)}
+	a.report.Basis.refused = a.report.Basis.refused || apierrors.IsForbidden(err)
 	if !slices.ContainsFunc(a.report.Unread, func(u Unread) bool { return reflect.DeepEqual(u, unread) }) {
 		a.report.Unread = append(a.report.Unread, unread)
 	}

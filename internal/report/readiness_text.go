@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,7 +42,7 @@ func (r *Readiness) Write(w io.Writer, format Format) error {
 			fmt.Fprintf(&b, "\nand %s more of namespace and owner (see -o wide)\n", plural(len(r.Groups)-i, "group"))
 			break
 		}
-		r.Groups[i].write(&b, wide)
+		r.Groups[i].write(&b, &r.Basis, wide)
 	}
 	r.writeGaps(&b)
 	r.writeBasis(&b)
@@ -54,20 +55,79 @@ func (r *Readiness) Write(w io.Writer, format Format) error {
 func (r *Readiness) headline() string {
 	s := &r.Summary
 	looked := plural(s.Workloads, "workload") + " in " + plural(s.Namespaces, "namespace")
+	gaps := ""
+	if r.gaps() {
+		gaps = "; not all could be looked at"
+	}
 	switch {
 	case s.Denied > 0:
-		gaps := ""
-		if !r.Complete() {
-			gaps = "; not all could be looked at"
+		more := ""
+		if s.Conditional > 0 {
+			more = fmt.Sprintf(", and %d more unless %s", s.Conditional, r.Basis.makers("them"))
 		}
-		return fmt.Sprintf("%d of %s in %d of %s would be denied, by %s%s",
-			s.Denied, plural(s.Workloads, "workload"), s.DeniedNamespaces, plural(s.Namespaces, "namespace"), plural(len(s.Rules), "rule"), gaps)
+		return fmt.Sprintf("%d of %s in %d of %s would be denied, by %s%s%s",
+			s.Denied, plural(s.Workloads, "workload"), s.DeniedNamespaces, plural(s.Namespaces, "namespace"), plural(len(s.Rules), "rule"), more, gaps)
+	case r.Denied() && s.Workloads == 0:
+		return "not ready: no workload was looked at, and " + s.Recorded.absent() + gaps
 	case r.Denied():
-		return fmt.Sprintf("not ready: none of %s would be denied, but %d of those applied lately and gone since would be", looked, s.Recorded.Gone)
-	case !r.Complete():
+		return fmt.Sprintf("not ready: none of %s would be denied, but %s%s", looked, s.Recorded.absent(), gaps)
+	case r.gaps():
 		return "not known to be ready: nothing would be denied of what could be looked at (" + looked + "), but not all could be"
+	case r.exempt():
+		return fmt.Sprintf("nothing was looked at: namespace %s is exempt", visible(r.Basis.Namespace))
+	case s.Workloads == 0:
+		return "nothing was looked at: there are no workloads" + r.Basis.where()
 	}
-	return "ready: nothing would be denied (" + looked + " looked at)"
+	return "ready: nothing would be denied (" + looked + " looked at)" + r.conditions()
+}
+
+// exempt reports whether the only namespace that was asked about is exempt.
+func (r *Readiness) exempt() bool { return slices.Contains(r.Basis.Exempt, r.Basis.Namespace) }
+
+// where says in which namespaces something was looked for.
+func (b *ReadinessBasis) where() string {
+	switch {
+	case b.Namespace != "":
+		return " in namespace " + visible(b.Namespace)
+	case len(b.Exempt) > 0:
+		return " outside of the exempt namespaces"
+	}
+	return ""
+}
+
+// makers says which controllers must make something for it to be admitted: "a or b makes them".
+func (b *ReadinessBasis) makers(what string) string {
+	return strings.Join(b.Controllers, " or ") + " makes " + what
+}
+
+// absent says what would be denied that only records tell of.
+func (r *ReadinessRecorded) absent() string {
+	switch {
+	case r.Unknown == 0:
+		return fmt.Sprintf("%d of those applied lately and gone since would be", r.Gone)
+	case r.Gone == 0:
+		return fmt.Sprintf("%d of those applied lately, which may still exist, would be", r.Unknown)
+	}
+	return fmt.Sprintf("%d of those applied lately and gone since, and %d that may still exist, would be", r.Gone, r.Unknown)
+}
+
+// conditions are what must hold for nothing to be denied.
+func (r *Readiness) conditions() string {
+	var parts []string
+	if r.Summary.Conditional > 0 {
+		parts = append(parts, fmt.Sprintf("another than %s makes %d of them", strings.Join(r.Basis.Controllers, " or "), r.Summary.Conditional))
+	}
+	if recorded := r.Summary.Recorded; recorded != nil && recorded.Deleted > 0 {
+		are := "are"
+		if recorded.Deleted == 1 {
+			are = "is"
+		}
+		parts = append(parts, fmt.Sprintf("%s of deleted namespaces %s applied again", plural(recorded.Deleted, "workload"), are))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return ", unless " + strings.Join(parts, ", or ")
 }
 
 func (r *Readiness) writeGroups(b *bytes.Buffer, wide bool) error {
@@ -85,14 +145,22 @@ func (r *Readiness) writeGroups(b *bytes.Buffer, wide bool) error {
 		if wide {
 			most = len(rules)
 		}
-		rows = append(rows, []any{g.Namespace, g.Owner, fmt.Sprintf("%d of %d", g.Denied, g.Live), g.Gone, list(rules, most)})
+		cells := []any{g.Namespace, g.Owner, fmt.Sprintf("%d of %d", g.Denied, g.Live), g.Gone + g.Unknown, list(rules, most)}
+		if r.Summary.Conditional > 0 {
+			cells = slices.Insert(cells, 3, any(g.Conditional))
+		}
+		rows = append(rows, cells)
+	}
+	columns := []column{{name: "Namespace"}, {name: "Owner"}, {name: "Denied"}, {name: "Only recorded"}, {name: "Rules"}}
+	if r.Summary.Conditional > 0 {
+		columns = slices.Insert(columns, 3, column{name: "Conditional"})
 	}
 	b.WriteByte('\n')
-	return writeTable(b, []column{{name: "Namespace"}, {name: "Owner"}, {name: "Denied"}, {name: "Gone"}, {name: "Rules"}}, rows, wide)
+	return writeTable(b, columns, rows, wide)
 }
 
 // write writes the workloads of a group, the worst first.
-func (g *ReadinessGroup) write(b *bytes.Buffer, wide bool) {
+func (g *ReadinessGroup) write(b *bytes.Buffer, basis *ReadinessBasis, wide bool) {
 	owner := "owner " + g.Owner
 	if g.Owner == NoOwner {
 		owner = "no owner known"
@@ -103,14 +171,20 @@ func (g *ReadinessGroup) write(b *bytes.Buffer, wide bool) {
 			fmt.Fprintf(b, "  and %s more (see -o wide)\n", plural(len(g.Workloads)-i, "workload"))
 			break
 		}
-		g.Workloads[i].write(b, wide)
+		g.Workloads[i].write(b, basis, wide)
 	}
 }
 
-func (w *ReadinessWorkload) write(b *bytes.Buffer, wide bool) {
+func (w *ReadinessWorkload) write(b *bytes.Buffer, basis *ReadinessBasis, wide bool) {
 	var about []string
-	if !w.Live {
+	switch w.State {
+	case StateDenied:
+	case StateConditional:
+		about = append(about, "denied unless "+basis.makers("it"))
+	case StateGone:
 		about = append(about, "gone")
+	case StateUnknown:
+		about = append(about, "not known whether it exists")
 	}
 	if w.By != "" {
 		about = append(about, w.By)
@@ -130,6 +204,9 @@ func (w *ReadinessWorkload) write(b *bytes.Buffer, wide bool) {
 	for i := range shown {
 		f := &shown[i]
 		fmt.Fprintf(b, "    %s at %s: %s\n      fix: %s\n", f.Code, visible(f.Field), f.Message, f.Fix)
+	}
+	if len(w.Findings) == 0 {
+		fmt.Fprintf(b, "    %s\n", strings.Join(w.Rules, ", "))
 	}
 	if more := w.findings() - len(shown); more > 0 {
 		fmt.Fprintf(b, "    and %s more\n", plural(more, "finding"))
@@ -168,6 +245,14 @@ func (r *Readiness) writeGaps(b *bytes.Buffer) {
 		}
 		fmt.Fprintf(b, "  %s in %s: %s\n", u.Resource, in, u.Reason)
 	}
+	if len(r.Unread) > 0 && r.Basis.refused {
+		prefix, named := r.Basis.prefix, ""
+		if prefix == "" {
+			prefix, named = "…", ", both named after the release"
+		}
+		fmt.Fprintf(b, "the chart's ClusterRole %s-readiness-viewer grants it, with its Role of that name in namespace %s%s:\nask whoever runs Plainspec to bind both to you\n",
+			visible(prefix), visible(r.Basis.home), named)
+	}
 }
 
 // writeBasis writes what the answer rests on.
@@ -175,7 +260,11 @@ func (r *Readiness) writeBasis(b *bytes.Buffer) {
 	basis := &r.Basis
 	b.WriteByte('\n')
 	if recorded := r.Summary.Recorded; recorded != nil {
-		fmt.Fprintf(b, "recorded since %s: %s\n", stamp(recorded.Since), recorded)
+		begin := ""
+		if basis.begin != "" {
+			begin = ", " + basis.begin
+		}
+		fmt.Fprintf(b, "records since %s%s: %s\n", stamp(recorded.Since), begin, recorded)
 	}
 	enforcement := ""
 	if basis.Enforcement != "" {
@@ -201,15 +290,17 @@ func (r *Readiness) writeBasis(b *bytes.Buffer) {
 // String says for people what was recorded.
 func (r *ReadinessRecorded) String() string {
 	if r.Workloads == 0 {
-		return "nothing was admitted that would have been denied"
+		return "no record of a request that would have been denied"
 	}
 	parts := []string{plural64(r.Requests, "request") + " for " + plural(r.Workloads, "workload") + " would have been denied"}
 	for _, part := range []struct {
 		count int
 		text  string
 	}{
-		{r.Mended, "of the workloads mended since"},
+		{r.Admitted, "of the workloads admitted now"},
 		{r.Gone, "of the workloads gone since"},
+		{r.Unknown, "of the workloads not known to be gone"},
+		{r.Deleted, "of the workloads gone with their namespaces"},
 		{r.OtherPolicies, "of the records made by other policies than the present ones"},
 	} {
 		if part.count > 0 {
@@ -221,33 +312,44 @@ func (r *ReadinessRecorded) String() string {
 
 // writeNext writes what denying would mean, and how to go on.
 func (r *Readiness) writeNext(b *bytes.Buffer) {
-	release := r.Basis.release
-	if release == "" {
-		release = nameOfApp
-	}
-	helm := func(enforcement string) string {
-		return fmt.Sprintf("  helm upgrade %s CHART --namespace %s --reset-then-reuse-values --set enforcement=%s\n", visible(release), visible(r.Basis.home), enforcement)
-	}
 	if r.Denied() {
 		b.WriteString("\nWhat runs goes on running, and its controllers go on making Pods. An update that leaves a finding as it is\n" +
 			"gets a warning; refused is what is created, and a change of a Pod template that brings a finding of its own.\n")
 	}
-	b.WriteByte('\n')
+	b.WriteString("\nnext: " + r.next() + "\n")
+}
+
+// next is how to go on.
+func (r *Readiness) next() string {
+	const mend = "have it mended, or set the mode of a rule to warn (configuration.rules in the chart's values), and ask again"
+	basis := &r.Basis
 	switch {
-	case r.Basis.Enforcement == "enforce":
-		b.WriteString("next: nothing to switch on, it is enforced already\n")
-	case r.Basis.absent:
-		b.WriteString("next: install Plainspec with its chart, which observes at first\n")
-	case r.Summary.Ready:
-		b.WriteString("next: enforce\n" + helm("enforce"))
-	case !r.Denied():
-		b.WriteString("next: look into what could not be read or judged, then enforce\n" + helm("enforce"))
-	case r.Basis.Enforcement == "warn":
-		b.WriteString("next: have it mended, or set the mode of a rule to warn (configuration.rules in the chart's values), and ask again\n")
-	default:
-		b.WriteString("next: have it mended, or set the mode of a rule to warn (configuration.rules in the chart's values), and ask again;\n" +
-			"until then, this shows it as warnings to those who apply it\n" + helm("warn"))
+	case basis.Enforcement == "enforce" && !basis.file:
+		return "nothing to switch on, it is enforced already"
+	case basis.absent:
+		return "install Plainspec with its chart, which observes at first"
+	case r.Denied() && (basis.Enforcement != "observe" || basis.file || basis.Namespace != ""):
+		return mend
+	case r.Denied():
+		return mend + ";\nuntil then, this shows it as warnings to those who apply it\n" + basis.helm("warn")
+	case r.gaps():
+		return "look into what could not be read or judged, and ask again"
+	case basis.Namespace != "":
+		return "ask for all namespaces before enforcing"
+	case !r.Summary.Ready:
+		return "ask again once there are workloads"
+	case r.Summary.Conditional > 0:
+		return "make sure who makes what is denied unless a controller makes it, then enforce\n" + basis.helm("enforce")
 	}
+	return "enforce\n" + basis.helm("enforce")
+}
+
+func (b *ReadinessBasis) helm(enforcement string) string {
+	release := b.release
+	if release == "" {
+		release = nameOfApp
+	}
+	return fmt.Sprintf("  helm upgrade %s CHART --namespace %s --reset-then-reuse-values --set enforcement=%s", visible(release), visible(b.home), enforcement)
 }
 
 // writeCSV writes a row for each workload that would be denied, and for all that is not known to be fine.
@@ -278,10 +380,10 @@ func (r *Readiness) writeCSV(w io.Writer) error {
 }
 
 func (w *ReadinessWorkload) cells(owner string) []string {
-	state, users, requests, last := "denied", "", "", ""
-	if !w.Live {
-		state = "gone"
+	if owner == NoOwner { // which a spreadsheet would take for the beginning of a formula
+		owner = ""
 	}
+	users, requests, last := "", "", ""
 	if w.Recorded != nil {
 		users, requests, last = strings.Join(w.Recorded.Users, " "), strconv.FormatInt(w.Recorded.Requests, 10), w.Recorded.LastTime.Format(time.RFC3339)
 	}
@@ -290,7 +392,7 @@ func (w *ReadinessWorkload) cells(owner string) []string {
 		first = w.Findings[0]
 	}
 	return []string{
-		state, w.Root.Namespace, owner, w.Root.Group, w.Root.Kind, w.Root.Name, strings.Join(w.Rules, " "), w.By, users, requests, last,
+		string(w.State), w.Root.Namespace, owner, w.Root.Group, w.Root.Kind, w.Root.Name, strings.Join(w.Rules, " "), w.By, users, requests, last,
 		strconv.Itoa(w.findings()), visible(first.Field), first.Message, first.Fix,
 	}
 }
