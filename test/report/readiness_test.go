@@ -27,9 +27,9 @@ const (
 )
 
 // brownfieldRoots are the workloads that somebody applied and that would be denied; what
-// controllers make of them is not among them.
+// controllers make of them is not among them. The Job "fired" is the CronJob's, and kubectl made it.
 var brownfieldRoots = []string{
-	"CronJob shop/cronjob", "DaemonSet shop/daemonset", "Deployment shop/deployment", "Job shop/job", "Pod shop/controlled",
+	"CronJob shop/cronjob", "DaemonSet shop/daemonset", "Deployment shop/deployment", "Job shop/fired", "Job shop/job", "Pod shop/controlled",
 	"Pod shop/pod", "PodTemplate shop/podtemplate", "ReplicaSet shop/replicaset", "ReplicationController shop/replicationcontroller",
 	"StatefulSet shop/statefulset",
 }
@@ -59,8 +59,11 @@ func TestReadinessOfABrownfield(t *testing.T) {
 	t.Run("small pages say the same as large ones", s.pages)
 	t.Run("the chart's roles are enough", s.viewer)
 	t.Run("who may read little is told what was not read", s.outsider)
+	t.Run("who may read nothing but records is not told that what they name is gone", s.auditor)
 	t.Run("who may read one kind in one namespace is told about that", s.oneKind)
-	t.Run("what is mended is ready", s.mended)
+	t.Run("who names another namespace than Plainspec's is told so", s.elsewhere)
+	t.Run("where no rule denies, nothing that was recorded is in the way", s.modes)
+	t.Run("what is deleted with its namespace is in nobody's way", s.deleted)
 }
 
 type story struct {
@@ -192,12 +195,12 @@ func (s *story) user(t *testing.T, name string, grants ...[]string) string {
 	return kubeconfig
 }
 
-// roots names the workloads that would be denied, sorted.
-func roots(answer *report.Readiness, live bool) []string {
+// roots names the workloads of a state, sorted.
+func roots(answer *report.Readiness, state report.WorkloadState) []string {
 	found := []string{}
 	for _, group := range answer.Groups {
 		for _, workload := range group.Workloads {
-			if workload.Live == live {
+			if workload.State == state {
 				found = append(found, workload.Root.Text)
 			}
 		}
@@ -208,16 +211,16 @@ func roots(answer *report.Readiness, live bool) []string {
 
 func (s *story) everything(t *testing.T) {
 	answer := s.ask(t, s.Kubeconfig())
-	if diff := cmp.Diff(brownfieldRoots, roots(answer, true)); diff != "" {
+	if diff := cmp.Diff(brownfieldRoots, roots(answer, report.StateDenied)); diff != "" {
 		t.Errorf("would be denied (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"Job shop/import-*"}, roots(answer, false)); diff != "" {
+	if diff := cmp.Diff([]string{"Job shop/import-*"}, roots(answer, report.StateGone)); diff != "" {
 		t.Errorf("known by records only (-want +got):\n%s", diff)
 	}
 	summary := answer.Summary
 	summary.Recorded.Since = time.Time{}
 	want := report.ReadinessSummary{
-		Workloads: 11, Denied: 10, Namespaces: 2, DeniedNamespaces: 1, Rules: []report.RuleCount{{Code: "image.no_version", Workloads: 10}},
+		Workloads: 12, Denied: 11, Namespaces: 2, DeniedNamespaces: 1, Rules: []report.RuleCount{{Code: "image.no_version", Workloads: 11}},
 		Recorded: &report.ReadinessRecorded{Requests: 5, Workloads: 2, Gone: 1, OtherPolicies: 2},
 	}
 	if diff := cmp.Diff(want, summary); diff != "" {
@@ -236,12 +239,12 @@ func (s *story) everything(t *testing.T) {
 	for _, group := range answer.Groups {
 		owners[group.Owner] += len(group.Workloads)
 	}
-	if diff := cmp.Diff(map[string]int{"checkout": 9, "nightly": 1, "imports": 1}, owners); diff != "" {
+	if diff := cmp.Diff(map[string]int{"checkout": 10, "nightly": 1, "imports": 1}, owners); diff != "" {
 		t.Errorf("workloads by owner (-want +got):\n%s", diff)
 	}
 	code, stdout, _ := s.run(t, s.Kubeconfig(), "--fail")
 	first, _, _ := strings.Cut(stdout, "\n")
-	if want := "10 of 11 workloads in 1 of 2 namespaces would be denied, by 1 rule"; code != 1 || first != want {
+	if want := "11 of 12 workloads in 1 of 2 namespaces would be denied, by 1 rule"; code != 1 || first != want {
 		t.Errorf("with --fail: exit code %d, first line %q, want 1 and %q", code, first, want)
 	}
 	if want := "  helm upgrade gate CHART --namespace plainspec-system --reset-then-reuse-values --set enforcement=warn\n"; !strings.HasSuffix(stdout, want) {
@@ -284,6 +287,7 @@ func (s *story) outsider(t *testing.T) {
 		`  pods in all namespaces: pods is forbidden: User "outsider" cannot list resource "pods" in API group "" at the cluster scope`,
 		`  configmaps in namespace plainspec-system: configmaps is forbidden: User "outsider" cannot list resource "configmaps" in API group "" in the namespace "plainspec-system"`,
 		`  rejections.audit.plainspec.dev in namespace plainspec-system: `,
+		`the chart's ClusterRole …-readiness-viewer grants it, with its Role of that name in namespace plainspec-system, both named after the release:`,
 		`note: the webhook configuration may not be read: name the namespaces that it exempts with --exclude-namespace`,
 	} {
 		if !strings.Contains(stdout, "\n"+want) {
@@ -295,6 +299,43 @@ func (s *story) outsider(t *testing.T) {
 	}
 }
 
+func (s *story) auditor(t *testing.T) {
+	auditor := s.user(t, "auditor", []string{"rolebinding", "auditor", "--namespace=" + home, "--clusterrole=plainspec-rejections-viewer", "--user=auditor"})
+	answer := s.ask(t, auditor)
+	if diff := cmp.Diff([]string{"Deployment shop/deployment", "Job shop/import-*"}, roots(answer, report.StateUnknown)); diff != "" {
+		t.Errorf("not known to be gone (-want +got):\n%s", diff)
+	}
+	if gone := roots(answer, report.StateGone); len(gone) > 0 {
+		t.Errorf("gone is said to be %q", gone)
+	}
+	_, stdout, _ := s.run(t, auditor)
+	first, _, _ := strings.Cut(stdout, "\n")
+	if want := "not ready: no workload was looked at, and 2 of those applied lately, which may still exist, would be; not all could be looked at"; first != want {
+		t.Errorf("first line %q, want %q", first, want)
+	}
+}
+
+func (s *story) elsewhere(t *testing.T) {
+	code, stdout, stderr := s.run(t, s.Kubeconfig(), "--plainspec-namespace=shop")
+	want := `namespace "shop" is not Plainspec's: ValidatingWebhookConfiguration plainspec calls it in namespace "plainspec-system": leave --plainspec-namespace out, or name that`
+	if code != 2 || stdout != "" || !strings.Contains(stderr, want) {
+		t.Errorf("exit code %d, standard output %q, standard error %q, want 2, nothing and %q", code, stdout, stderr, want)
+	}
+}
+
+func (s *story) modes(t *testing.T) {
+	config := filepath.Join(t.TempDir(), "config.yaml")
+	text := "apiVersion: config.plainspec.dev/v1alpha1\nkind: Configuration\nrules: {image.no_version: {mode: warn}}\n"
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, stdout, stderr := s.run(t, s.Kubeconfig(), "--fail", "--config", config)
+	first, _, _ := strings.Cut(stdout, "\n")
+	if want := "ready: nothing would be denied (12 workloads in 2 namespaces looked at)"; code != 0 || first != want || stderr != "" {
+		t.Errorf("exit code %d, first line %q, standard error %q, want 0 and %q", code, first, stderr, want)
+	}
+}
+
 func (s *story) oneKind(t *testing.T) {
 	reader := s.user(t, "reader",
 		[]string{"clusterrole", "reader", "--verb=get,list", "--resource=namespaces"},
@@ -303,7 +344,7 @@ func (s *story) oneKind(t *testing.T) {
 		[]string{"rolebinding", "reader", "--namespace=shop", "--role=reader", "--user=reader"},
 	)
 	answer := s.ask(t, reader)
-	if diff := cmp.Diff([]string{"Deployment shop/deployment"}, roots(answer, true)); diff != "" {
+	if diff := cmp.Diff([]string{"Deployment shop/deployment"}, roots(answer, report.StateDenied)); diff != "" {
 		t.Errorf("would be denied (-want +got):\n%s", diff)
 	}
 	at := slices.IndexFunc(answer.Unread, func(u report.Unread) bool { return u.Resource == "deployments.apps" })
@@ -311,7 +352,7 @@ func (s *story) oneKind(t *testing.T) {
 		t.Errorf("unread = %+v, want Deployments of other namespaces than shop", answer.Unread)
 	}
 	answer = s.ask(t, reader, "--namespace=shop")
-	if diff := cmp.Diff([]string{"Deployment shop/deployment"}, roots(answer, true)); diff != "" {
+	if diff := cmp.Diff([]string{"Deployment shop/deployment"}, roots(answer, report.StateDenied)); diff != "" {
 		t.Errorf("in its namespace would be denied (-want +got):\n%s", diff)
 	}
 	if slices.ContainsFunc(answer.Unread, func(u report.Unread) bool { return u.Resource == "deployments.apps" }) {
@@ -319,12 +360,11 @@ func (s *story) oneKind(t *testing.T) {
 	}
 }
 
-func (s *story) mended(t *testing.T) {
+func (s *story) deleted(t *testing.T) {
 	s.kubectl(t, nil, "delete", "namespace", "shop", "--wait=true")
-	s.kubectl(t, nil, "delete", "rejections.audit.plainspec.dev", "--all", "--namespace="+home)
 	code, stdout, stderr := s.run(t, s.Kubeconfig(), "--fail")
 	first, _, _ := strings.Cut(stdout, "\n")
-	if want := "ready: nothing would be denied (1 workload in 1 namespace looked at)"; code != 0 || first != want || stderr != "" {
+	if want := "ready: nothing would be denied (1 workload in 1 namespace looked at), unless 2 workloads of deleted namespaces are applied again"; code != 0 || first != want || stderr != "" {
 		t.Errorf("exit code %d, first line %q, standard error %q, want 0 and %q", code, first, stderr, want)
 	}
 }
