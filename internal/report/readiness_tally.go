@@ -119,8 +119,20 @@ func (t *tally) hide(kind string, namespaces []string) {
 	}
 }
 
-// applied reports whether somebody applied an object, since there is a record of that: what a controller makes leaves none.
-func (t *tally) applied(root *auditv1alpha1.Root) bool { return t.recorded[keyOf(root)] != nil }
+// applied reports whether somebody applied an object that a controller owns, since there is a record of that: what
+// controllers make leaves none, once they are configured.
+func (t *tally) applied(root *auditv1alpha1.Root) bool {
+	seen := t.recorded[keyOf(root)]
+	if seen == nil {
+		return false
+	}
+	for user := range seen.users {
+		if !t.judge.makes(user) {
+			return true
+		}
+	}
+	return false
+}
 
 // changed are those findings of an object that a controller made which are the doing of who changed it since; all of them, if
 // somebody created it.
@@ -132,9 +144,12 @@ func (t *tally) changed(root *auditv1alpha1.Root, findings []auditv1alpha1.Findi
 	return slices.DeleteFunc(findings, func(f auditv1alpha1.Finding) bool { return !slices.Contains(seen.rules, f.Code) })
 }
 
-// pass takes a live object that a workload controller made. It may be what was recorded of a generated name; that is not
-// known, since its name was generated, too.
+// pass takes a live object that a workload controller made, and that is admitted. It may be what was recorded of a generated
+// name; that is not known, since its name was generated, too.
 func (t *tally) pass(root *auditv1alpha1.Root, object metav1.Object) {
+	if seen := t.recorded[keyOf(root)]; seen != nil {
+		seen.live = true
+	}
 	if seen := t.recorded[generatedKey(root, object)]; seen != nil {
 		seen.sibling = true
 	}

@@ -95,9 +95,23 @@ func (b *ReadinessBasis) where() string {
 	return ""
 }
 
+// mostMakers is how many controllers are named; of more, the configuration tells.
+const mostMakers = 2
+
 // makers says which controllers must make something for it to be admitted: "a or b makes them".
 func (b *ReadinessBasis) makers(what string) string {
+	if count := len(b.Controllers); count > mostMakers {
+		return fmt.Sprintf("one of the %d configured controllers makes %s", count, what)
+	}
 	return strings.Join(b.Controllers, " or ") + " makes " + what
+}
+
+// others says who must not make something.
+func (b *ReadinessBasis) others() string {
+	if count := len(b.Controllers); count > mostMakers {
+		return fmt.Sprintf("another than the %d configured controllers", count)
+	}
+	return "another than " + strings.Join(b.Controllers, " or ")
 }
 
 // absent says what would be denied that only records tell of.
@@ -115,7 +129,7 @@ func (r *ReadinessRecorded) absent() string {
 func (r *Readiness) conditions() string {
 	var parts []string
 	if r.Summary.Conditional > 0 {
-		parts = append(parts, fmt.Sprintf("another than %s makes %d of them", strings.Join(r.Basis.Controllers, " or "), r.Summary.Conditional))
+		parts = append(parts, fmt.Sprintf("%s makes %d of them", r.Basis.others(), r.Summary.Conditional))
 	}
 	if recorded := r.Summary.Recorded; recorded != nil && recorded.Deleted > 0 {
 		are := "are"
