@@ -141,7 +141,8 @@ func (s *story) says(t *testing.T, kubeconfig string, wantCode int, wantErrs str
 }
 
 func (s *story) uninstalled(t *testing.T) {
-	want := "error: read rejections: the cluster does not know them: Plainspec's chart, which brings the custom resource, is not installed there (see --context)\n"
+	want := "error: read rejections: the CustomResourceDefinition rejections.audit.plainspec.dev is missing: " +
+		"Plainspec's chart is not installed in this cluster (see --context), its crds.install is false, or it was deleted\n"
 	for _, args := range [][]string{{"list"}, {"show", id(1)}, {"html"}} {
 		if out := s.says(t, s.Kubeconfig(), 2, want, args...); out != "" {
 			t.Errorf("%v says %q", args, out)
@@ -242,7 +243,7 @@ func (s *story) filters(t *testing.T) {
 	if !slices.Contains(since, id(500)) || slices.Contains(since, id(601)) {
 		t.Errorf("of the last 10 hours are %d rejections, want those that are so old, one each minute", len(since))
 	}
-	if out := s.says(t, s.Kubeconfig(), 0, "no rejections match (user nobody): 1203 others are recorded; see --outcome and --since\n", "list", "--user", "nobody"); out != "" {
+	if out := s.says(t, s.Kubeconfig(), 0, "no rejections match (user nobody): 1203 others are recorded; see --user\n", "list", "--user", "nobody"); out != "" {
 		t.Errorf("the list is %q, want nothing", out)
 	}
 	s.says(t, s.Kubeconfig(), 2, "error: outcome \"refused\" is unknown: use denied, observed (admitted, and refused under enforcement: enforce), bypassed (by a break-glass group) or all\n", "list", "--outcome", "refused")
@@ -299,7 +300,7 @@ func (s *story) stranger(t *testing.T) {
 	stranger := s.user(t, "stranger")
 	forbidden := func(what string) string {
 		return "error: read rejections: rejections.audit.plainspec.dev " + what + ` in API group "audit.plainspec.dev" in the namespace "plainspec-system"` +
-			"\nask whoever runs Plainspec to bind the ClusterRole plainspec-rejections-viewer to you in namespace plainspec-system\n"
+			"\nask whoever runs Plainspec to bind the chart's ClusterRole …-rejections-viewer, named after the release, to you in namespace plainspec-system\n"
 	}
 	s.says(t, stranger, 2, forbidden(`is forbidden: User "stranger" cannot list resource "rejections"`), "list")
 	s.says(t, stranger, 2, forbidden(`"r000000001" is forbidden: User "stranger" cannot get resource "rejections"`), "show", id(1))
