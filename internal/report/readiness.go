@@ -48,7 +48,7 @@ type ReadinessBasis struct {
 	ExemptFrom string   `json:"exemptFrom"`
 	// Controllers are the users that the configuration takes for workload controllers, besides Kubernetes' own.
 	Controllers []string `json:"controllers"`
-	// Notes say what else is not known and does not hide a denial.
+	// Notes say what else is not known, and does not hide that what lives would be denied.
 	Notes []string `json:"notes"`
 
 	home, release string // Plainspec's namespace and Helm release

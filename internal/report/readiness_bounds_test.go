@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -286,6 +288,27 @@ func TestReadinessNamesWhatIsNotAsItShouldBe(t *testing.T) {
 				t.Errorf("error = %v, want it to begin with %q", err, c.want)
 			}
 		})
+	}
+}
+
+func TestReadinessSaysOfWhichNamespacesRecordsMayBeMissing(t *testing.T) {
+	t.Parallel()
+	var cluster strings.Builder
+	cluster.WriteString("apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n")
+	for i := range 100 {
+		last := readinessNow.Add(-time.Duration(i) * time.Hour).Format(time.RFC3339)
+		fmt.Fprintf(&cluster, "---\napiVersion: audit.plainspec.dev/v1alpha1\nkind: Rejection\nmetadata: {name: r%d, namespace: plainspec-system}\noutcome: Denied\n"+
+			"root: {kind: Pod, namespace: shop, name: p%d}\nfirstTime: %q\nlastTime: %q\ncount: 1\n", i, i, last, last)
+	}
+	answer, err := assess(t, []byte(cluster.String()), nil, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "rejections may be missing of namespace shop before 2026-03-04 09:00 UTC: " + report.Kept(); !slices.Contains(answer.Basis.Notes, want) {
+		t.Errorf("notes are %q, want %q among them", answer.Basis.Notes, want)
+	}
+	if recorded := answer.Summary.Recorded; recorded.Workloads != 0 || !recorded.Since.Equal(readinessNow.Add(-99*time.Hour)) {
+		t.Errorf("recorded = %+v, want no workload of what was denied, since the oldest record", recorded)
 	}
 }
 

@@ -32,7 +32,8 @@ func (a *assessment) readRecords(ctx context.Context) error {
 	if err := a.readServer(ctx); err != nil {
 		return err
 	}
-	records, _, err := a.Source.Read(ctx, Filter{Namespace: a.Namespace, Since: &a.Since, Outcome: auditv1alpha1.OutcomeObserved})
+	// All are read, since all together fill a namespace, and tell how far back records go.
+	records, _, err := a.Source.Read(ctx, Filter{Namespace: a.Namespace})
 	switch {
 	case errors.Is(err, errNoDefinition):
 		why := errNoDefinition.Error()
@@ -47,11 +48,14 @@ func (a *assessment) readRecords(ctx context.Context) error {
 	case err != nil:
 		return err
 	}
-	count := &ReadinessRecorded{}
+	if full := (&Rejections{Gaps: gaps(records, &a.Since)}).Note(); full != "" {
+		a.note(full)
+	}
+	count, observed := &ReadinessRecorded{}, Filter{Since: &a.Since, Outcome: auditv1alpha1.OutcomeObserved}
 	for i := range records {
 		r := &records[i]
 		a.oldest = earlier(a.oldest, r.FirstTime)
-		if a.exempt.covers(r.Root.Namespace) {
+		if !observed.matches(r) || a.exempt.covers(r.Root.Namespace) {
 			continue
 		}
 		a.tally.record(r)
