@@ -1,8 +1,8 @@
 package server
 
 import (
-	"maps"
 	"errors"
+	"maps"
 	"net/http"
 	"time"
 
