@@ -82,7 +82,7 @@ func newReport(name string, s streams, now time.Time) *cobra.Command {
 how often, and why it is refused.
 
 The records are read from Plainspec's namespace with the rights of whoever asks: the chart's
-ClusterRole plainspec-rejections-viewer, bound there, grants them.`,
+ClusterRole …-rejections-viewer, named after the release and bound there, grants them.`,
 		Args: func(command *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return fmt.Errorf("unknown command %q for %q (see %s --help)", args[0], command.CommandPath(), command.CommandPath())

@@ -397,6 +397,7 @@ func TestItNeedsNoMoreThanThis(t *testing.T) {
 	}
 	want := []string{"ClusterRole plainspec: get admissionregistration.k8s.io/mutatingwebhookconfigurations plainspec",
 		"ClusterRole plainspec: get admissionregistration.k8s.io/validatingwebhookconfigurations plainspec",
+		"ClusterRole plainspec-readiness-viewer: get apiextensions.k8s.io/customresourcedefinitions rejections.audit.plainspec.dev",
 		"ClusterRole plainspec-readiness-viewer: get,list /namespaces"}
 	for _, kind := range kinds.All() {
 		want = append(want, fmt.Sprintf("ClusterRole plainspec-readiness-viewer: get,list %s/%s", kind.Groups[0], kind.Resource))
