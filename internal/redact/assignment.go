@@ -1,100 +1,45 @@
 package redact
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
 
-// secrets are the words that name a secret; what they are part of may be spelt apiKey, api-key or
-// API_KEY. A short one counts only where a word begins.
-var secrets = []struct {
-	word  string
-	short bool
-}{
-	{"passphrase", false}, {"password", false}, {"passwd", false}, {"pwd", false}, {"pass", false}, {"secret", false}, {"token", false},
-	{"credential", false}, {"signature", false}, {"authorization", false}, {"cookie", false}, {"bearer", false}, {"key", false},
-	{"connectionstring", false}, {"connection-string", false}, {"connection_string", false},
-	{"auth", false}, {"cred", true}, {"creds", true}, {"sig", true}, {"pat", true}, {"psk", true}, {"dsn", true}, {"sas", true},
-}
+var (
+	// tag is the tag of an image, the object of a module or an absolute path: what follows a colon
+	// behind a name that is none of a secret.
+	tag = regexp.MustCompile(`^(?:latest|stable|edge|nightly|main|master|dev|test|staging|prod|app|application|server|v?\d{1,4}(?:\.\d{1,6})*(?:-[a-z]{1,12}[\d.]{0,8})*|` +
+		`(?:/[a-z0-9._-]+)+/?)(?:$|[\s"'` + "`" + `,;)\]])`)
+	// open is a value that is no secret, whatever its name: a switch, or a file that holds one.
+	open = regexp.MustCompile(`^["']?(?:(?i:true|false|yes|no|on|off|none|null)|/(?:[\w.-]+/)*[\w.-]+\.(?:key|pem|crt|cer|pub|p12|pfx|jks|jwk|json|ya?ml|conf|cfg|ini|toml|txt|xml|properties|[jw]ar|js|py|sh)|` +
+		`/etc(?:/[\w.-]+)+|(?:/var)?/run/secrets(?:/[\w.-]+)+)["']?[,;)\]}]*$`)
+	// block are the marks behind which a text of several lines begins.
+	block = regexp.MustCompile(`^[ \t]*[|>]?[-+]?[ \t]*\r?\n`)
+)
 
-// harmless are the words at the end of a name by which it names something about a secret.
-var harmless = []string{
-	"file", "files", "path", "paths", "dir", "directory", "folder", "url", "uri", "name", "names", "ttl", "type", "ref", "length", "len",
-	"policy", "expiry", "expires", "expiration", "enabled", "required", "method", "mount", "count", "algorithm", "alg", "format", "endpoint",
-	"host", "port", "issuer", "audience", "provider", "version", "namespace", "class", "seconds", "days", "mode",
-}
-
-// suffixes may follow the word without a new word beginning.
-var suffixes = []string{"s", "value", "values", "string", "text", "hash", "data", "base64"}
-
-// longestName bounds the names that are looked at, in bytes, so that a megabyte of letters is read
-// once. What is longer is no name that a program knows.
-const longestName = 128
-
-// Sensitive reports whether what has this name must not leave: db_password, --auth-token, apiKey,
-// SECRET_KEY_BASE, PASSWORD2, but not password-file.
-func Sensitive(name string) bool {
-	name = strings.TrimLeft(name, "-")
-	if name == "" || len(name) > longestName {
-		return false
-	}
-	lower := strings.ToLower(name)
-	for _, secret := range secrets {
-		at := strings.LastIndex(lower, secret.word)
-		if at < 0 || len(lower) != len(name) || secret.short && !begins(name, at) || secret.word == "key" && at == 0 {
-			continue
-		}
-		if namesIt(name, lower, at+len(secret.word)) {
-			return true
-		}
-	}
-	return false
-}
-
-// begins reports whether a word begins at a byte of a name.
-func begins(name string, at int) bool {
-	return at == 0 || strings.IndexByte("-_./", name[at-1]) >= 0 || isUpper(name[at]) && !isUpper(name[at-1])
-}
-
-func isUpper(c byte) bool { return 'A' <= c && c <= 'Z' }
-
-// namesIt reports whether a name whose word for a secret ends at a byte names the secret itself.
-func namesIt(name, lower string, end int) bool {
-	for end < len(name) && '0' <= name[end] && name[end] <= '9' {
-		end++
-	}
-	rest := strings.TrimRight(lower[end:], "0123456789")
-	if rest == "" || slices.Contains(suffixes, rest) {
-		return true
-	}
-	if rest[0] == 's' && len(rest) > 1 {
-		end++
-	}
-	if !begins(name, end) && strings.IndexByte("-_.", name[end]) < 0 {
-		return false // compassion, authority, passenger
-	}
-	for _, word := range harmless {
-		if strings.HasSuffix(rest, word) && begins(name, len(strings.TrimRight(lower, "0123456789"))-len(word)) {
-			return false
-		}
-	}
-	return true
-}
-
-func isNameByte(c byte) bool {
-	return c == '_' || c == '-' || c == '.' || '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
-}
+// schemes stand before the secret in the value of a header; | and > before a text of several lines.
+var schemes = []string{"bearer", "basic", "digest", "negotiate", "token", "apikey", "|", ">", "|-", ">-"}
 
 // assignments takes out what is given to a sensitive name by = or : , as in password=…, "token": "…",
-// 'key' => '…' and Authorization: Basic ….
+// 'key' => '…' and Authorization: Basic …; or by a comma in a call, as in define('PASSWORD', '…'); or
+// as the value beside a sensitive name, as in name=PASSWORD,value=….
 func assignments(s string) string {
 	var b strings.Builder
-	done := 0
+	done, named := 0, false
 	for i := 0; i < len(s); i++ {
-		if s[i] != '=' && s[i] != ':' || i < done {
+		if s[i] != '=' && s[i] != ':' && s[i] != ',' || i < done {
 			continue
 		}
-		start, end := given(s, done, i)
+		g := giving{text: s, from: done, mark: i}
+		g.readName()
+		start, end := i, i
+		if g.sensitive(named) {
+			start, end = g.value()
+		}
+		if member := strings.ToLower(g.name); start == end && s[i] != ',' && (strings.HasSuffix(member, "name") || strings.HasSuffix(member, "key")) {
+			named = g.givesSensitive()
+		}
 		if start == end {
 			continue
 		}
@@ -109,31 +54,144 @@ func assignments(s string) string {
 	return b.String()
 }
 
-// given is where the value starts and ends that is given by the mark at a byte, to a sensitive name
-// that stands before it and not before from. Both are one if nothing is.
-func given(s string, from, mark int) (start, end int) {
-	name, quoted, slash := nameBefore(s[from:mark])
-	if !Sensitive(name) {
-		return mark, mark
+// giving is a mark in a text that gives a value to a name.
+type giving struct {
+	text  string
+	from  int // where the text begins that is not yet looked at
+	mark  int
+	name  string
+	start int // where the name begins
+	// quoted says that a quote or bracket is behind the name.
+	quoted bool
+}
+
+// readName reads the name before the mark, which may be in quotes and have spaces behind it.
+func (g *giving) readName() {
+	before := g.text[g.from:g.mark]
+	trimmed := strings.TrimRight(strings.TrimRight(before, "+?"), " \t")
+	unquoted := strings.TrimRight(trimmed, `"'\`+"`]")
+	start := len(unquoted)
+	for start > 0 && isNameByte(unquoted[start-1]) && len(unquoted)-start <= longestName {
+		start--
 	}
+	g.name, g.start, g.quoted = unquoted[start:], g.from+start, len(unquoted) < len(trimmed)
+}
+
+// preceding is the byte before the name; zero if there is none.
+func (g *giving) preceding() byte {
+	if g.start == g.from {
+		return 0
+	}
+	return g.text[g.start-1]
+}
+
+// sensitive reports whether the name is that of a secret; named says that the member before was the
+// name of one.
+func (g *giving) sensitive(named bool) bool {
+	if g.text[g.mark] == ',' {
+		called := g.quoted && strings.HasSuffix(strings.TrimRight(g.text[g.from:g.start], `"'\`), "(")
+		return called && Sensitive(g.name)
+	}
+	return Sensitive(g.name) || named && strings.HasSuffix(strings.ToLower(g.name), "value")
+}
+
+// givesSensitive reports whether the value is itself the name of a secret.
+func (g *giving) givesSensitive() bool {
+	value := strings.TrimLeft(g.text[g.mark+1:], " \t\"'\\")
+	return Sensitive(value[:nameEnd(value, 0)])
+}
+
+// value is where the value starts and ends; both are one if it is none, or no secret.
+func (g *giving) value() (start, end int) {
+	s, mark := g.text, g.mark
 	rest := strings.TrimPrefix(s[mark+1:], ">") // => in Ruby and PHP
 	value := strings.TrimLeft(rest, " \t\r\n")
 	glued := len(value) == len(rest)
-	if s[mark] == ':' && glued && !quoted && (slash || !endsWithSecret(name)) {
-		return mark, mark // an image: oauth2-proxy:7.4, team/token:1.2
+	if s[mark] == ':' && glued && !g.quoted && g.isImage(value) {
+		return mark, mark
 	}
 	start = len(s) - len(value)
 	end = valueEnd(s, start)
-	if s[mark] == ':' && isHeader(name) {
-		end = max(end, lineEnd(s, start))
+	if open.MatchString(s[start:end]) {
+		return mark, mark
 	}
-	return start, end
+	if value == "" || isQuote(value[0]) {
+		return start, end
+	}
+	return start, max(end, g.lastWord(start, end, glued))
 }
 
-// isHeader reports whether a name is that of a header whose value has several words.
-func isHeader(name string) bool {
-	name = strings.ToLower(name)
-	return strings.HasSuffix(name, "authorization") || strings.HasSuffix(name, "cookie")
+// isImage reports whether name and value are, or begin, an image reference: oauth2-proxy:7.4,
+// team/token:mine, auth:latest, team/password:1.2. Otherwise nobody has an image that is called password.
+func (g *giving) isImage(value string) bool {
+	if !endsWithSecret(g.name) {
+		return true
+	}
+	inFolder, isTag := g.preceding() == '/', tag.MatchString(value)
+	if isPassword(g.name) {
+		return inFolder && isTag
+	}
+	return inFolder || isTag
+}
+
+// lastWord is where a value ends that may have several words: with its line, its block of lines, or the
+// quotes or separators that it is in. A value of one word ends at a byte that is given.
+func (g *giving) lastWord(start, end int, glued bool) int {
+	s := g.text
+	colon, before := s[g.mark] == ':', g.preceding()
+	switch {
+	case colon && block.MatchString(s[g.mark+1:]):
+		return g.blockEnd()
+	case colon && isHeader(g.name):
+		return until(s, start, "\"'\n")
+	case isQuote(before) && !g.quoted && (colon || !glued):
+		return until(s, start, string(before)+"\n")
+	case colon && strings.HasPrefix(s[start:], `\n`):
+		return until(s, start, "\"\n")
+	case !glued && g.beginsLine("\n"):
+		return until(s, start, "\n")
+	case !glued && g.beginsLine(`\n`):
+		return until(s, start, `\"`+"\n")
+	case before == ';' && end < len(s) && isSpace(s[end]) && g.isSetting():
+		return until(s, end, ";\"'\n")
+	}
+	return end
+}
+
+// beginsLine reports whether the name is the first word of a line behind a line break, which is two
+// characters in a text that is quoted.
+func (g *giving) beginsLine(lineBreak string) bool {
+	if g.preceding() == '\\' && g.name[0] == 'n' {
+		return lineBreak == `\n`
+	}
+	return strings.HasSuffix(strings.TrimRight(g.text[g.from:g.start], "- \t"), lineBreak)
+}
+
+// isSetting reports whether what stands before the name and a semicolon is a setting, too, as in
+// Server=db;Password=….
+func (g *giving) isSetting() bool {
+	before := g.text[g.from : g.start-1]
+	before = before[strings.LastIndexAny(before, ";\"'\n")+1:]
+	return strings.Contains(before, "=") || before == "" && g.from > 0
+}
+
+// blockEnd is where the lines end that are deeper than the name's, or that are items of it.
+func (g *giving) blockEnd() int {
+	s := g.text
+	begin := strings.LastIndexByte(s[g.from:g.start], '\n') + 1 + g.from
+	depth := len(s[begin:g.start]) - len(strings.TrimLeft(s[begin:g.start], "- \t\"'"))
+	end := until(s, g.mark, "\n")
+	for end < len(s) {
+		next := until(s, end+1, "\n")
+		line := s[end+1 : next]
+		text := strings.TrimLeft(line, " \t")
+		indent := len(line) - len(text)
+		if strings.TrimSpace(text) != "" && indent <= depth && (indent < depth || !strings.HasPrefix(text, "- ")) {
+			break
+		}
+		end = next
+	}
+	return end
 }
 
 // masked is what stands for a value: a trailing comma, semicolon or ampersand is no part of it.
@@ -141,42 +199,14 @@ func masked(value string) string {
 	return mask + value[len(strings.TrimRight(value, ",;&)]}")):]
 }
 
-// endsWithSecret reports whether a name ends with the word for a secret, and nothing behind it.
-func endsWithSecret(name string) bool {
-	name = strings.TrimSuffix(strings.ToLower(name), "s")
-	for _, secret := range secrets {
-		if strings.HasSuffix(name, secret.word) {
-			return true
-		}
-	}
-	return false
-}
-
-// nameBefore is the name at the end of a text, which may be in quotes and have spaces behind it;
-// slash says that it is the last element of a path.
-func nameBefore(s string) (name string, quoted, slash bool) {
-	trimmed := strings.TrimRight(s, " \t")
-	unquoted := strings.TrimRight(trimmed, `"'\`+"`]")
-	start := len(unquoted)
-	for start > 0 && isNameByte(unquoted[start-1]) && len(unquoted)-start <= longestName {
-		start--
-	}
-	return unquoted[start:], len(unquoted) < len(trimmed), start > 0 && unquoted[start-1] == '/'
-}
-
-// schemes stand before the secret in the value of a header; | and > before a text of several lines.
-var schemes = []string{"bearer", "basic", "digest", "negotiate", "token", "apikey", "|", ">", "|-", ">-"}
-
 // valueEnd is where the value ends that begins at start: behind its closing quote, or before the
-// next space or quote. Brackets and escaped characters are part of it.
+// next space or quote. Brackets and escaped characters are part of it, and so is what follows a scheme
+// or a name that is part of it.
 func valueEnd(s string, start int) int {
 	end := wordEnd(s, start)
-	for _, scheme := range schemes {
-		if !strings.EqualFold(s[start:end], scheme) {
-			continue
-		}
-		next := end + len(s[end:]) - len(strings.TrimLeft(s[end:], " \t\r\n"))
-		return wordEnd(s, next)
+	word := s[start:end]
+	if strings.HasSuffix(word, ":") || slices.ContainsFunc(schemes, func(scheme string) bool { return strings.EqualFold(word, scheme) }) {
+		return wordEnd(s, end+len(s[end:])-len(strings.TrimLeft(s[end:], " \t\r\n")))
 	}
 	return end
 }
@@ -228,10 +258,10 @@ func quotedEnd(s string, start int) int {
 	return len(s)
 }
 
-// lineEnd is where a line ends, or the quotes that it is in.
-func lineEnd(s string, start int) int {
-	if at := strings.IndexAny(s[start:], "\"'\n"); at >= 0 {
-		return start + at
+// until is where the first of some bytes is, from a byte on, or the end.
+func until(s string, from int, bytes string) int {
+	if at := strings.IndexAny(s[from:], bytes); at >= 0 {
+		return from + at
 	}
 	return len(s)
 }
@@ -246,9 +276,10 @@ func closed(s string, from int, closing string) int {
 
 func isSpace(c byte) bool { return strings.IndexByte(" \t\r\n\v\f", c) >= 0 }
 
-// nameEnd is where the name that begins at a byte ends.
+// nameEnd is where the name that begins at a byte ends, or becomes too long for one.
 func nameEnd(s string, from int) int {
-	for from < len(s) && isNameByte(s[from]) {
+	most := min(len(s), from+longestName+1)
+	for from < most && isNameByte(s[from]) {
 		from++
 	}
 	return from
@@ -262,16 +293,20 @@ func options(s string) string {
 		if s[i] != '-' || i < done || i > 0 && isNameByte(s[i-1]) {
 			continue
 		}
-		end := nameEnd(s, i)
-		start := end + len(s[end:]) - len(strings.TrimLeft(s[end:], " \t\r\n\"',\\"))
-		if start == end || start == len(s) || s[start] == '-' || strings.HasPrefix(s[start:], mask) || !Sensitive(s[i:end]) {
+		end := i
+		for end < len(s) && isNameByte(s[end]) {
+			end++
+		}
+		start := optionValue(s, end)
+		if start == end || !Sensitive(s[i:end]) {
 			i = max(i, end-1)
 			continue
 		}
-		if quote := s[start-1]; quote == '"' || quote == '\'' {
-			start--
-		}
 		valueEnds := wordEnd(s, start)
+		if open.MatchString(s[start:valueEnds]) {
+			i = valueEnds - 1
+			continue
+		}
 		b.WriteString(s[done:start])
 		b.WriteString(mask)
 		done, i = valueEnds, valueEnds-1
@@ -281,4 +316,18 @@ func options(s string) string {
 	}
 	b.WriteString(s[done:])
 	return b.String()
+}
+
+// optionValue is where the value begins of an option whose name ends at a byte; there if none does,
+// or if it is another option or taken out already.
+func optionValue(s string, end int) int {
+	start := end + len(s[end:]) - len(strings.TrimLeft(s[end:], " \t\r\n\"',\\"))
+	apart := strings.ContainsAny(s[end:start], " \t\r\n,")
+	if !apart || start == len(s) || strings.IndexByte("-=:", s[start]) >= 0 || strings.HasPrefix(s[start:], mask) {
+		return end
+	}
+	if quote := s[start-1]; quote == '"' || quote == '\'' {
+		start--
+	}
+	return start
 }

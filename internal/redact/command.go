@@ -17,23 +17,21 @@ const (
 	deepest = 4
 )
 
-// passwordOptions are the short options by which programs take a password: as the next word, or, if
-// the letter is in attached, in the same word.
-var passwordOptions = map[string]struct{ next, attached string }{
-	"mysql": {"p", "p"}, "mysqld": {"p", "p"}, "mysqldump": {"p", "p"}, "mysqladmin": {"p", "p"}, "mysqlimport": {"p", "p"}, "mysqlcheck": {"p", "p"},
-	"mysqlshow": {"p", "p"}, "mysqlsh": {"p", "p"}, "mariadb": {"p", "p"}, "mariadb-dump": {"p", "p"}, "mariadb-admin": {"p", "p"},
-	"sshpass": {"p", "p"}, "7z": {"p", "p"}, "zip": {"P", "P"}, "unzip": {"P", "P"}, "sqlcmd": {"P", "P"}, "bcp": {"P", "P"},
-	"redis-cli": {"a", "a"}, "redis-benchmark": {"a", "a"}, "redis": {"a", ""}, "valkey-cli": {"a", "a"}, "openssl": {"kK", ""}, "ldapsearch": {"w", "w"},
-	"ldapadd": {"w", "w"}, "ldapmodify": {"w", "w"}, "ldapdelete": {"w", "w"}, "ldapwhoami": {"w", "w"}, "ldappasswd": {"ws", "ws"},
-	"isql": {"P", "P"}, "htpasswd": {"b", ""},
-}
-
 var (
-	// credentials are user and password, as of curl's -u; two numbers are a user and a group.
-	credentials = regexp.MustCompile(`^([^:%=/\s]*)[:%].`)
-	numbers     = regexp.MustCompile(`^\d*[:%]\d+$`)
+	// credentials are user and password, as behind -u.
+	credentials = regexp.MustCompile(`^([^:%=/\s]*)[:%](.+)`)
+	// sureCredentials are the same of a program that takes them.
+	sureCredentials = regexp.MustCompile(`(?s)^([^:%,]*[:%,]).+`)
+	// number is a user or a group.
+	number = regexp.MustCompile(`^\d*$`)
 	// ordinary is the value of a -p that is no password: a port, a folder, or another option.
 	ordinary = regexp.MustCompile(`^(?:[\d.:/tcpud-]+|[./~-].*)$`)
+	// folder is a path that does not look like a password which begins with a slash.
+	folder = regexp.MustCompile(`^(?:/[a-z0-9._-]+)+/?$`)
+	// optionWord is an option, and hardly a password that begins with a dash.
+	optionWord = regexp.MustCompile(`^(?:-[A-Za-z]|--[a-z][A-Za-z0-9._-]{0,60}(?:=.*)?)$`)
+	// bundled are options of one letter each, the last of which takes a user.
+	bundled = regexp.MustCompile(`^-[A-Za-z]{1,6}u$`)
 	// shellWord is a word of a shell, with the quoted parts that it has.
 	shellWord = regexp.MustCompile(`(?s)(?:[^\s;|&()<>"'\\` + "`" + `]|\\[^\n]|"(?:[^"\\]|\\.)*(?:"|$)|'[^']*(?:'|$))+`)
 )
@@ -43,12 +41,16 @@ var (
 type Command struct {
 	program string
 	next    next
-	depth   int // of scripts in scripts
+	// first says that the next word is the name of the program, callee that it is that of a program
+	// which runs inside: they mark nothing.
+	first, callee bool
+	tail          int // how many words stay open before a tail, and one; 0 if there is none
+	depth         int // of scripts in scripts
 }
 
 // NewCommand returns a Command before its first word. Program is what runs if the words do not say
 // so themselves, such as the name of the image.
-func NewCommand(program string) *Command { return &Command{program: program} }
+func NewCommand(program string) *Command { return &Command{program: program, first: program == ""} }
 
 // Word returns the command's next word without secrets, on one line of printable characters. It
 // shortens what is longer than 1024 bytes of JSON.
@@ -60,49 +62,88 @@ func (c *Command) Word(word string) string {
 type next int
 
 const (
-	plain next = iota
-	secret
-	account // user:password
-	script  // of a shell's -c
-	perhaps // of a -p whose program is not known
+	plain   next = iota
+	secret       // of an option
+	likely       // of a word, or behind an option that follows a secret's
+	account      // user:password
+	script       // of a shell's -c
+	perhaps      // of a -p whose program is not known
 )
 
 func (c *Command) word(word string) string {
 	is := c.next
 	c.next = plain
-	switch is {
-	case secret:
-		if slices.Contains(schemes, strings.ToLower(word)) {
-			c.next = secret // Authorization: Bearer …
-			return word
+	switch {
+	case is == secret || is == likely:
+		if shown, ok := c.marked(is, word); ok {
+			return shown
 		}
+	case is == perhaps && !ordinary.MatchString(word):
 		return mask
-	case perhaps:
-		if !ordinary.MatchString(word) {
-			return mask
-		}
-	case account:
-		if user, ok := accountIn("", word); ok {
+	case is == account:
+		if user, ok := c.accountIn("", word); ok {
 			return user
 		}
+	case c.tail > 0 && !strings.HasPrefix(word, "-"):
+		if c.tail--; c.tail == 0 {
+			c.tail = 1
+			return mask
+		}
 	}
-	if name, _, assigned := strings.Cut(word, "="); assigned && is != script && isName(name) && Sensitive(name) {
-		return name + "=" + mask // whatever spaces it has
+	if given, ok := given(word); ok && is != script {
+		return given
 	}
 	if name, ends := strings.CutSuffix(word, ":"); ends && Sensitive(strings.Trim(name, `"'`)) {
 		c.next = secret // the name of a header, or a member of JSON
 		return clean(word)
 	}
 	if strings.ContainsAny(word, " \t\r\n;|&()<>`\"'") {
-		return c.words(word)
+		return c.words(word, is == script)
 	}
 	return c.simple(word)
 }
 
-// accountIn is user:password behind an option without the password; false if it is none.
-func accountIn(option, text string) (string, bool) {
+// given is a word that gives a value to a sensitive name, whatever spaces it has; false if it does not.
+func given(word string) (string, bool) {
+	for _, mark := range []string{"=", ": "} {
+		if name, value, ok := strings.Cut(word, mark); ok && isName(name) && Sensitive(name) && !open.MatchString(value) {
+			return name + mark + mask, true
+		}
+	}
+	return "", false
+}
+
+// marked is a word that a mark before it makes secret, as it is shown; false if it is like any other.
+// An option is none, but then what follows it may be.
+func (c *Command) marked(is next, word string) (string, bool) {
+	switch {
+	case word == "=", word == ":", slices.Contains(schemes, strings.ToLower(word)):
+		c.next = is // Authorization: Bearer …
+		return word, true
+	case optionWord.MatchString(word), is == likely && strings.HasPrefix(word, "-"):
+		shown := c.word(word)
+		if c.next == plain && !strings.Contains(word, "=") {
+			c.next = likely
+		}
+		return shown, true
+	case open.MatchString(word), is == likely && folder.MatchString(word):
+		return "", false
+	}
+	return mask, true
+}
+
+// accountIn is user:password behind an option without the password; false if it is none. What may
+// be a user and a group is none, unless the program takes passwords there.
+func (c *Command) accountIn(option, text string) (string, bool) {
+	if known, _ := programOf(c.program); known.account != "" {
+		m := sureCredentials.FindStringSubmatch(text)
+		if m == nil {
+			return "", false
+		}
+		return option + m[1] + mask, true
+	}
 	m := credentials.FindStringSubmatch(text)
-	if m == nil || numbers.MatchString(text) {
+	if m == nil || m[1] == m[2] || groups[m[2]] || number.MatchString(m[1]) && number.MatchString(m[2]) {
 		return "", false
 	}
 	return option + m[1] + ":" + mask, true
@@ -110,20 +151,46 @@ func accountIn(option, text string) (string, bool) {
 
 // simple is a word without spaces and quotes around it.
 func (c *Command) simple(word string) string {
-	name, _, assigned := strings.Cut(word, "=")
-	if base := path.Base(word); !assigned && passwordOptions[base].next != "" {
-		c.program = base
-	}
-	switch {
-	case assigned && isName(name) && Sensitive(name):
-		return name + "=" + mask
-	case strings.HasPrefix(word, "-"):
+	_, _, assigned := strings.Cut(word, "=")
+	named := c.first || c.callee
+	c.callee = false
+	if strings.HasPrefix(word, "-") {
 		return c.option(word, assigned)
-	case !assigned && isName(word) && Sensitive(word):
-		c.next = secret // aws configure set aws_secret_access_key …
-		return word
+	}
+	c.enter(word, assigned)
+	known, _ := programOf(c.program)
+	switch user, password, ok := strings.Cut(word, "/"); {
+	case known.connects && ok && user != "" && user[0] != '@':
+		return user + "/" + mask + password[max(strings.LastIndexByte(password, '@'), 0):]
+	case assigned || named || known.commands || c.tail > 0:
+	case namesSecret(word):
+		c.next = likely
 	}
 	return clean(word)
+}
+
+// namesSecret reports whether a word is the name of a secret, as in aws configure set
+// aws_secret_access_key … and npm config set //registry.npmjs.org/:_authToken ….
+func namesSecret(word string) bool {
+	if at := strings.LastIndex(word, "/:_"); at >= 0 {
+		word = word[at+len("/:_"):]
+	}
+	return isName(word) && Sensitive(word)
+}
+
+// enter notes what a word says of those that follow: which program they are for, and that they are secret.
+func (c *Command) enter(word string, assigned bool) {
+	first := c.first
+	if c.first = first && (assigned || wrappers[word]); assigned {
+		return
+	}
+	base := path.Base(word)
+	if known, _ := programOf(base); first || known.marks() {
+		c.program = base
+	}
+	if open, ok := tails[base]; ok {
+		c.tail = open + 1
+	}
 }
 
 // option is a word that begins with a dash.
@@ -132,9 +199,10 @@ func (c *Command) option(word string, assigned bool) string {
 		return c.short(word, assigned)
 	}
 	name, value, _ := strings.Cut(word, "=")
-	switch takesAccount := strings.HasSuffix(name, "user"); {
+	known, _ := programOf(c.program)
+	switch takesAccount := strings.HasSuffix(name, "user") || strings.HasSuffix(name, "login") || known.account != "" && strings.HasSuffix(name, "cert"); {
 	case assigned && takesAccount:
-		if shown, ok := accountIn(name+"=", value); ok {
+		if shown, ok := c.accountIn(name+"=", value); ok {
 			return shown
 		}
 	case assigned:
@@ -146,24 +214,30 @@ func (c *Command) option(word string, assigned bool) string {
 	return clean(word)
 }
 
-// short is an option of one dash: a letter, perhaps with its value, or a name.
+// short is an option of one dash: a letter, perhaps with flags before it or its value behind it, or a
+// name.
 func (c *Command) short(word string, assigned bool) string {
-	letter, value := word[1:2], word[2:]
-	known := passwordOptions[c.program]
-	accounts := strings.Contains("uUE", letter)
+	known, isKnown := programOf(c.program)
+	guess := !isKnown || known.marks()
+	at := 1
+	for at < len(word)-1 && strings.IndexByte(known.flags, word[at]) >= 0 {
+		at++
+	}
+	letter, value := word[at:at+1], word[at+1:]
+	accounts := strings.Contains(known.account, letter) || guess && strings.Contains("uUE", letter)
 	switch {
-	case value != "" && strings.Contains(known.attached, letter):
-		return word[:2] + mask
-	case value == "" && strings.Contains(known.next, letter), !assigned && Sensitive(word):
+	case value != "" && strings.Contains(known.secret, letter):
+		return word[:at+1] + mask
+	case value == "" && strings.Contains(known.secret+known.alone, letter), !assigned && Sensitive(word):
 		c.next = secret
-	case word == "-p":
+	case guess && word == "-p":
 		c.next = perhaps
-	case value == "" && accounts:
+	case value == "" && accounts, guess && bundled.MatchString(word):
 		c.next = account
 	case word[len(word)-1] == 'c' && isName(word):
 		c.next = script
 	case accounts:
-		if shown, ok := accountIn(word[:2], value); ok {
+		if shown, ok := c.accountIn(word[:at+1], value); ok {
 			return shown
 		}
 	}
@@ -171,19 +245,20 @@ func (c *Command) short(word string, assigned bool) string {
 }
 
 // words is a text of several words, or a quoted one.
-func (c *Command) words(text string) string {
+func (c *Command) words(text string, isScript bool) string {
 	if c.depth == deepest {
 		return mask
 	}
 	text = clean(text)
-	inner := Command{program: c.program, depth: c.depth + 1}
+	inner := Command{program: c.program, first: isScript, depth: c.depth + 1}
 	var b strings.Builder
 	done := 0
 	for _, at := range shellWord.FindAllStringIndex(text, -1) {
 		gap := text[done:at[0]]
 		if strings.ContainsAny(gap, ";|&") || strings.Contains(gap, "\n") && !strings.Contains(gap, "\\\n") {
-			inner.next, inner.program = plain, c.program
+			inner = Command{program: c.program, first: isScript, depth: inner.depth}
 		}
+		inner.callee = strings.HasPrefix(gap, "(") && done > 0 && text[done-1] == '$' || strings.Contains(gap, "`")
 		b.WriteString(gap)
 		b.WriteString(inner.shellWord(text[at[0]:at[1]]))
 		done = at[1]
@@ -222,13 +297,4 @@ func (c *Command) mixed(word string) string {
 	shown := clean(word)
 	*c = after
 	return shown
-}
-
-func isName(word string) bool {
-	for i := range len(word) {
-		if !isNameByte(word[i]) {
-			return false
-		}
-	}
-	return word != ""
 }

@@ -61,6 +61,45 @@ func TestCommand(t *testing.T) {
 		"a line that goes on":  {in: []string{"sh", "-c", "run --password \\\n  s3cret --next"}, want: []string{"sh", "-c", `run --password \\n  … --next`}},
 		"a script in a script": {in: []string{"sh", "-c", `bash -c "mysql -ps3cret -e 'SELECT 1'"`}, want: []string{"sh", "-c", `bash -c "mysql -p… -e 'SELECT 1'"`}},
 		"a here document":      {in: []string{"sh", "-c", "cat > /a <<EOF\nuser: jane\npassword: s3cret\nEOF"}, want: []string{"sh", "-c", `cat > /a <<EOF\nuser: jane\npassword: …\nEOF`}},
+		"an option behind a secret's name": {
+			in:   []string{"mongod", "--auth", "--sslPEMKeyPassword", "s3cret", "update-password", "--current-password", "s3cret", "--token", "-n", "s3cret", "next"},
+			want: []string{"mongod", "--auth", "--sslPEMKeyPassword", "…", "update-password", "--current-password", "…", "--token", "-n", "…", "next"},
+		},
+		"the name of a program is none": {in: []string{"oauth2-proxy", "s3cret", "oauth2-proxy", "s3cret"}, want: []string{"oauth2-proxy", "s3cret", "oauth2-proxy", "s3cret"}},
+		"nor that of one in a script": {
+			in:   []string{"sh", "-c", "cd /a && sshpass -p s3cret ssh h; A=b exec auth-job run | token-job run\nkey-job run"},
+			want: []string{"sh", "-c", `cd /a && sshpass -p … ssh h; A=b exec auth-job run | token-job run\nkey-job run`},
+		},
+		"a mark alone": {in: []string{"app", "--password", "=", "s3cret", "password", ":", "s3cret"}, want: []string{"app", "--password", "=", "…", "password", ":", "…"}},
+		"all behind the tool that makes passwords": {
+			in: []string{"openssl", "passwd", "-1", "-salt", "s3cret", "s3cret"}, want: []string{"openssl", "passwd", "-1", "-salt", "…", "…"},
+		},
+		"all but the first": {in: []string{"htpasswd", "-bc", "/f", "jane", "s3cret"}, want: []string{"htpasswd", "-bc", "/f", "…", "…"}},
+		"letters in one word": {
+			in: []string{"curl", "-fsSLu", "jane:s3cret", "-sujane:s3cret", "-fsSLo", "a:b"}, want: []string{"curl", "-fsSLu", "jane:…", "-sujane:…", "-fsSLo", "a:b"},
+		},
+		"a login": {
+			in:   []string{"docker", "login", "-u", "jane", "-p=s3cret", "-p", "/s3cret", "-p", "31415926"},
+			want: []string{"docker", "login", "-u", "jane", "-p…", "-p", "…", "-p", "…"},
+		},
+		"user and password of an unknown program": {
+			in:   []string{"app", "-u", "jane:s3cret", "-u", "1000:1000", "-u", "jane:jane", "-u", "jane:staff"},
+			want: []string{"app", "-u", "jane:…", "-u", "1000:1000", "-u", "jane:jane", "-u", "jane:staff"},
+		},
+		"of one that takes them": {
+			in:   []string{"curl", "-u", "1234:5678901", "--user", "jane:jane", "-u", "a b/c:s3cret", "--cert", "f.pem:s3cret"},
+			want: []string{"curl", "-u", "1234:…", "--user", "jane:…", "-u", "a b/c:…", "--cert", "f.pem:…"},
+		},
+		"a database": {in: []string{"sqlplus", "-s", "scott/s3@cret@db:1521/x", "@/a/b.sql"}, want: []string{"sqlplus", "-s", "scott/…@db:1521/x", "@/a/b.sql"}},
+		"a setting of npm": {
+			in:   []string{"npm", "config", "set", "//npm.example.com/:_authToken", "s3cret"},
+			want: []string{"npm", "config", "set", "//npm.example.com/:_authToken", "…"},
+		},
+		"a path behind a word is none, but a password can begin like one": {
+			in:   []string{"app", "token", "/data/app", "token", "/S3cret", "--token", "/data/app"},
+			want: []string{"app", "token", "/data/app", "token", "…", "--token", "…"},
+		},
+		"a header of several words": {in: []string{"curl", "-H", "X-Api-Key: my s3cret", "-HX-Api-Key: my s3cret"}, want: []string{"curl", "-H", "X-Api-Key: …", "-HX-Api-Key: …"}},
 		"scripts too deep are left out": {
 			in: []string{`a "b 'c \"d e\"'"`, strings.Repeat("x ", 600)}, want: []string{`a "b 'c \"d e\"'"`, strings.Repeat("x ", 512) + "…"},
 		},

@@ -1,9 +1,17 @@
 // Package redact takes secrets out of text before it leaves in messages, logs and records.
 //
 // It knows a secret by what stands around it: the name that it is given to (password=…, --token …,
-// "apiKey": …), a header, a URL's user, password and query, the options of well-known programs
-// (mysql -p…, curl -u …), and by forms that only tokens and keys have. A secret that nothing marks,
-// such as the one in "mytool hunter2", cannot be known, and stays.
+// "apiKey": …, {"name":"DB_PASSWORD","value":…}), a header, a URL's user, password and query, the
+// options of well-known programs (mysql -p…, curl -u …), and by forms that only tokens and keys have.
+// What is given to a name ends with the word, its quotes or brackets; with the line or the quotes
+// around name and value, if it can have several words there. What a program reads is told by tables:
+// which words name secrets and which only seem to (names.go), how tokens begin (tokens.go), and which
+// options of which program take a password (programs.go). What is in doubt is taken out, unless it is
+// a switch, a file's path, or the tag of an image. A secret that nothing marks, such as the one in
+// "mytool hunter2", cannot be known, and stays.
+//
+// A text is gone through a fixed number of times, each linear in its length, and only its beginning
+// is looked at.
 package redact
 
 import (
@@ -91,42 +99,41 @@ func begin(s string, most int) string {
 }
 
 var (
-	// userinfo is user and password in a URL. The password may hold an @ or, if it is no port, a slash.
-	userinfo = regexp.MustCompile(`(://)(?:[^/\s:@]*:\d*[^/\s@\d][^\s"]*@|[^/\s"]+@)`)
-	// bareUserinfo is the same without a scheme; what precedes a digest is a tag.
-	bareUserinfo = regexp.MustCompile(`[^\s/:@"']+:[^\s/@"']+@(?:sha\d+:)?`)
-	// query is a URL's query, which holds signatures and tokens.
-	query = regexp.MustCompile(`(://[^\s?#"]+)\?[^\s"]*`)
+	// userinfo is user and password in a URL, of which cleaning as a path may have left one slash: all to
+	// the last @, whatever it holds. Kept is a host with a dot and its port, behind which an @ is part of
+	// a path.
+	userinfo = regexp.MustCompile(`(://[^/\s:@"]*\.[^/\s:@"]*:\d+/)|(://?)[^/\s:@"]*:[^\s"]*@|(://)[^/\s"]+@`)
+	// bareUserinfo is the same without a scheme. Kept are hosts, and what names a package; a slash after
+	// the colon begins a path, and what precedes a digest is a tag.
+	bareUserinfo = regexp.MustCompile(kept + `|[^\s/:@"'=,;(]+:[^\s/@"'][^\s"']*@(?:sha\d+:)?`)
+	keptUserinfo = regexp.MustCompile(`^` + kept)
+	digest       = regexp.MustCompile(`^sha\d+:`)
+	// query is a URL's query, which holds signatures and tokens; another URL may follow.
+	query   = regexp.MustCompile(`(://[^\s?#"]+)\?[^\s"]*`)
+	another = regexp.MustCompile(`[,;]\w+://`)
 	// bearer is a token behind its scheme.
 	bearer = regexp.MustCompile(`(?i)\b(bearer\s+)[\w.~+/=-]+`)
+	// spoken is a password in SQL.
+	spoken = regexp.MustCompile(`(?i)\b(identified\s+(?:with\s+\S+\s+)?(?:by|as)\s+(?:password\s+)?|password\s+)(?:'[^']*(?:'|$)|"[^"]*(?:"|$))`)
 	// privateKey is a key as PEM, to its end or to where the text was cut.
 	privateKey = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)`)
-	// shaped are tokens that are known by how they begin: JWT, GitHub, GitLab, Slack, npm, AWS, Vault,
-	// Google, OpenAI, PyPI.
-	shaped = regexp.MustCompile(`\b(?:eyJ[\w-]{8,}\.[\w.-]+|gh[pousr]_\w{16,}|github_pat_\w{16,}|glpat-[\w-]{16,}|xox[abeoprs]-[\w-]{8,}|` +
-		`npm_\w{16,}|(?:AKIA|ASIA)[A-Z0-9]{12,}|hv[sb]\.[\w-]{16,}|AIza[\w-]{30,}|sk-[\w-]{16,}|pypi-[\w-]{16,})`)
-	// shapes are the beginnings of shaped: looking for them takes less time.
-	shapes = []string{"eyJ", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox", "npm_", "AKIA", "ASIA", "hvs.", "hvb.", "AIza", "sk-", "pypi-"}
 )
+
+// kept is what looks like user and password, and is a host with its port or a package.
+const kept = `(?:[^\s/:@"'=,;(]*\.[^\s/:@"'=,;(]*:\d+/|\b(?:npm|jsr|maven|pkg|github|gitlab|mailto):[^\s@"',;]*@?)`
 
 // clean takes out of a text what its marks show to be secret.
 func clean(s string) string {
 	if strings.Contains(s, "-----BEGIN ") {
 		s = privateKey.ReplaceAllString(s, mask)
 	}
-	if strings.Contains(s, "://") {
-		s = userinfo.ReplaceAllString(s, "$1")
-		s = query.ReplaceAllString(s, "$1")
+	if strings.Contains(s, ":/") {
+		s = withoutQueries(Userinfo(s))
 	}
 	if strings.Contains(s, "@") {
-		s = bareUserinfo.ReplaceAllStringFunc(s, func(found string) string {
-			if strings.HasSuffix(found, ":") {
-				return found
-			}
-			return ""
-		})
+		s = bareUserinfo.ReplaceAllStringFunc(s, withoutUserinfo)
 	}
-	if strings.ContainsAny(s, "=:") {
+	if strings.ContainsAny(s, "=:,") {
 		s = assignments(s)
 	}
 	if strings.Contains(s, "-") {
@@ -135,12 +142,45 @@ func clean(s string) string {
 	if strings.Contains(s, "earer") || strings.Contains(s, "EARER") {
 		s = bearer.ReplaceAllString(s, "${1}"+mask)
 	}
-	for _, shape := range shapes {
-		if strings.Contains(s, shape) {
-			return shaped.ReplaceAllString(s, mask)
-		}
+	if strings.ContainsAny(s, `'"`) {
+		s = spoken.ReplaceAllString(s, "${1}"+mask)
 	}
-	return s
+	return tokens(s)
+}
+
+// Userinfo returns a text without the users and passwords of the URLs in it.
+func Userinfo(s string) string { return userinfo.ReplaceAllString(s, "$1$2$3") }
+
+// withoutQueries returns a text without the queries of the URLs in it.
+func withoutQueries(s string) string {
+	if !strings.Contains(s, "?") {
+		return s
+	}
+	var b strings.Builder
+	done := 0
+	for _, at := range another.FindAllStringIndex(s, -1) {
+		b.WriteString(query.ReplaceAllString(s[done:at[0]], "$1"))
+		done = at[0]
+	}
+	b.WriteString(query.ReplaceAllString(s[done:], "$1"))
+	return b.String()
+}
+
+// withoutUserinfo cuts what bareUserinfo found to what stands behind user and password.
+func withoutUserinfo(found string) string {
+	if keptUserinfo.MatchString(found) {
+		return found
+	}
+	for rest := found; ; {
+		at := strings.LastIndexByte(rest, '@')
+		if at < 0 {
+			return found // only digests
+		}
+		if !digest.MatchString(found[at+1:]) {
+			return found[at+1:]
+		}
+		rest = rest[:at]
+	}
 }
 
 // Visible returns s with what is not printable written as Go writes it, so that a value can neither
