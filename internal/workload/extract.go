@@ -126,12 +126,12 @@ func (e *extract) volume(v *volumeFacts) {
 	e.manifest.Volumes = append(e.manifest.Volumes, auditv1alpha1.Volume{Name: name, Class: class, Source: source})
 }
 
-// referenceText is an image reference as written. What is none may hold anything.
+// referenceText is an image reference as written, but for tokens. What is none may hold anything.
 func referenceText(value string, name *ImageName) string {
 	if name.Error != "" {
 		return redact.Text(value)
 	}
-	return redact.Name(value)
+	return redact.Reference(value)
 }
 
 // run adds what a container runs. Its words are looked at together: an option can be in the command,

@@ -84,6 +84,19 @@ volumes:
 - {name: image, class: image, source: "image registry.example.com/oauth2-token:1"}
 - {name: noImage, class: image, source: "image https://example.com/a"}
 - {name: settings, class: config, source: configMap settings}`},
+		"references without tokens, and names of secrets as they are": {"", "Pod", pod(`
+  containers:
+  - {name: c, image: "app:ghp_0123456789abcdef0123"}
+  - {name: d, image: "registry.example.com:5000/glpat-0123456789abcdef/auth:mine"}
+  volumes:
+  - {name: image, image: {reference: "token:ghp_0123456789abcdef0123"}}
+  - {name: code, gitRepo: {repository: "https://jane:9/s3cret@git.example.com/a.git", revision: v1}}`), `
+containers:
+- {name: c, role: main, image: "app:…"}
+- {name: d, role: main, image: "registry.example.com:5000/…/auth:mine"}
+volumes:
+- {name: image, class: image, source: "image token:…"}
+- {name: code, class: declared, source: "gitRepo https://git.example.com/a.git"}`},
 		"nothing of the platform": {"", "Pod", pod(`
   containers:
   - {name: c, image: b, volumeMounts: [{name: kube-api-access-x7k2p, mountPath: /var/run/secrets/kubernetes.io/serviceaccount}]}

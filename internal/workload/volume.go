@@ -7,6 +7,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"plainspec.dev/plainspec/internal/redact"
 )
 
 // volumeFacts is what a volume says.
@@ -227,7 +229,7 @@ func declarations(attributes map[string]string, field string, images *imageParse
 // image if its key is "image" or ends with it.
 func declaration(key, value string, images *imageParser) (Declaration, bool) {
 	lower := strings.ToLower(key)
-	u, err := url.Parse(value)
+	u, err := url.Parse(redact.Userinfo(value))
 	if isURL := err == nil && u.Scheme != "" && u.Host != ""; isURL {
 		if !strings.Contains(lower, "download") && !hasExtension(u.Path) {
 			return Declaration{}, false
@@ -264,9 +266,10 @@ func hasExtension(p string) bool {
 	return slices.ContainsFunc(extensions, func(ext string) bool { return ext != ".git" && strings.HasSuffix(p, ext) })
 }
 
-// withoutCredentials removes user, password, query and fragment of a URL: each can hold a secret.
+// withoutCredentials removes user, password, query and fragment of a URL: each can hold a secret. A
+// password with a slash in it is none to url.Parse.
 func withoutCredentials(value string) string {
-	u, err := url.Parse(value)
+	u, err := url.Parse(redact.Userinfo(value))
 	if err != nil || u.Host == "" {
 		return value
 	}
