@@ -2,6 +2,8 @@ package webhook_test
 
 import (
 	"bytes"
+	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -91,6 +93,12 @@ func (p *planter) fill(v reflect.Value, path string) {
 var marked = []string{
 	"--password=%s", "FOO_TOKEN=%s", "https://jane:%s@example.com/a-1.2.tgz", "https://example.com/a.war?sig=%s", "password=%s", `{"password":"%s"}`,
 	"Authorization: Bearer %s", "jane:%s@example.com/a:1.2", "-----BEGIN PRIVATE KEY-----\n%s\n-----END PRIVATE KEY-----",
+	"https://jane:9/%s@h/a.war", "https://jane:/%s@h/a.war", "jane:9/%s@h/app:1", "jane:s3@%s@tcp(db:3306)/shop", "jane:s3/%s@tcp(db:3306)/shop",
+	"jdbc:oracle:thin:scott/%s@//db:1521/x", "jane:s3cret%s@h/app:1@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+	"Server=db;Password=a b%s;Foo=1", "-H \"X-Api-Key: my %s\"", "a:\n  password: correct horse %s\n  user: jane", "a:\n  passwords:\n  - a\n  - %s\n  user: jane",
+	`{"env":[{"name":"DB_PASSWORD","value":"%s"}]}`, "- name: DB_PASSWORD\n  value: %s", "env[0].name=DB_PASSWORD,env[0].value=%s", "define('DB_PASSWORD', '%s')",
+	"DB_PW=%s", "bindPW: %s", "PASSWORD+=%s", "CREATE USER a IDENTIFIED BY '%s'",
+	"app:ghp_0123456789abcdef%s", "registry/glpat-0123456789abcdef%s/app", "sk-proj-0123456789abcdef%s",
 }
 
 // scripts mark secrets in commands alone.
@@ -102,6 +110,44 @@ var scripts = []string{
 // marked is a text that may be shown, with a secret that may not.
 func (p *planter) marked(path string) string {
 	return fmt.Sprintf(strings.Replace(p.mark, "%s", "%[1]s", 1), p.plant(path+" as "+p.mark))
+}
+
+// commands mark secrets as programs do. Each is run as it is, and by a shell.
+var commands = []string{
+	// A name of which the value is not the next word.
+	"sshpass -p %s ssh h", "oauth2-proxy --client-secret %s", "mongod --auth --sslPEMKeyPassword %s", "mytool auth --token %s", "mytool auth -p %s",
+	"argocd account update-password --current-password %s", "app --token -n %s", "app --password = %s", "app password : %s", "openssl passwd -apr1 %s",
+	"openssl passwd -1 -salt ab %s", "htpasswd -bc /etc/htpasswd jane %s", "htpasswd -nb jane %s", "rabbitmqctl change_password jane %s", "redis-cli AUTH default %s",
+	"exec oauth2-proxy --client-secret %s", "env A=b sshpass -p %s ssh h", "secret-tool --verbose --password %s",
+	// Users and passwords.
+	"curl -fsSLu jane:%s https://example.com", "curl -su jane:%s https://example.com", "curl -sSLujane:%s https://example.com", "curl -u tenant/jane:%s",
+	"curl -u 1234:%s", "curl --user tenant/jane:%s", "curl --cert client.pem:%s", "curl -E client.pem:%s", "http -a jane:%s", "ab -A jane:%s", "lftp -u jane,%s ftp",
+	"smbclient -U jane%%%s", "mytool -su jane:%s", "sqlplus scott/%s@db", "sqlplus -s scott/%s@//db:1521/x", "app --user jane:%s", "app --login=jane:%s",
+	// Letters.
+	"docker login -u jane -p%s", "docker login -u jane -p=%s", "docker login -u jane -p /%s", "podman login -p 31415926/%s", "helm registry login -p %s",
+	"mysqlslap -p%s", "mysqlbinlog -p%s", "mysql -spo%s", "mongo -p%s", "unrar x -p%s", "plink -pw %s", "mytool -p %s", "ldapsearch -xw %s", "snmpwalk -A %s -X %s",
+	// Names.
+	"app DB_PW=%s", "app --db-pw=%s", "app --bind-pw %s", "app --passcode=%s", "npm config set //registry.npmjs.org/:_authToken %s", "export PASSWORD+=%s",
+	"openssl rsa -passin pass:%s", "helm --set env[0].name=DB_PASSWORD,env[0].value=%s", "kubectl create secret generic foo --from-literal=foo=%s",
+	"aws configure set aws_secret_access_key %s", "redis-cli config set requirepass %s", "aws --parameters ParameterKey=DbPassword,ParameterValue=%s",
+	// Forms.
+	"curl https://hooks.slack.com/services/T00000000/B00000000/%s", "curl https://api.telegram.org/bot123456:%s/sendMessage", "app dckr_pat_0123456789abcdef%s",
+	"app hf_0123456789abcdef%s", "app sk_live_0123456789abcdef%s", "app rk_live_0123456789abcdef%s", "app xapp-1-A0000-1234567890-%s", "app GOCSPX-0123456789abcdef%s",
+	"app AGE-SECRET-KEY-1%s0123456789", "app SG.0123456789abcdef.0123456789abcdef%s", "app ya29.0123456789abcdef%s", "app dop_v1_0123456789abcdef%s",
+	"app sk-0123456789abcdef%s", "app sk-ant-api03-0123456789abcdef%s",
+}
+
+// words mark secrets as one word of a command.
+var words = []string{"jane doe:%s", "X-Api-Key: my %s", "-HX-Api-Key: my %s", "--user=jane doe:%s", "DB_PASSWORD=a %s", "Cookie: a %s"}
+
+// texts are scripts and settings with secrets in them, as words of a command.
+var texts = []string{
+	"Basic %s", "Server=db;Password=a b%s;Foo=1", "Server=x;Pwd=a b c%s", "cat > /a <<EOF\npassword: correct horse %s\nEOF",
+	"cat > /a <<EOF\npassword = correct horse %s\nEOF", "cat > /a <<EOF\n  passwords:\n  - a\n  - %s\n  b: c\nEOF", "cat > /a <<EOF\npassword: >-\n  a\n  %s\nb: c\nEOF",
+	`{"a":"user: jane\npassword: a %s\n"}`, `curl -H "X-Api-Key: my %s"`, `--overrides={"env":[{"name":"DB_PASSWORD","value":"%s"}]}`,
+	`{"env":[{"name": "DB_PASSWORD", "value": "%s"}]}`, "cat <<EOF\n- name: DB_PASSWORD\n  value: a %s\nEOF", "define('DB_PASSWORD', '%s');", `setenv("DB_PASSWORD", "%s")`,
+	`echo "define('DB_PASSWORD', '%s');"`, "mysql -e \"CREATE USER a IDENTIFIED BY '%s'\"", `ALTER ROLE a WITH PASSWORD '%s'`, "run; oauth2-proxy --client-secret %s",
+	"a && sshpass -p %s ssh h", "mysql $(cat /hosts) -p%s", "run --pass\"word\" %s", "machine h login jane password %s", "jane:s3@%s@tcp(db:3306)/shop",
 }
 
 // open are the fields of volume sources that a record shows, because they identify what is mounted.
@@ -294,6 +340,67 @@ func TestNothingLeaks(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// TestNoCommandLeaks holds that no secret comes out of a command that a program would find it in.
+func TestNoCommandLeaks(t *testing.T) {
+	t.Parallel()
+	set, err := policy.Load(t.Context(), policy.Options{Library: policies.FS})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, argvs := planter{where: make(map[string]string)}, map[string][]string{}
+	for _, format := range commands {
+		line := fmt.Sprintf(strings.ReplaceAll(format, "%s", "%[1]s"), p.plant(format))
+		argvs[format], argvs[format+" in a shell"] = strings.Fields(line), []string{"sh", "-c", line}
+	}
+	for _, format := range texts {
+		secret := p.plant(format)
+		if format == "Basic %s" {
+			secret = base64.StdEncoding.EncodeToString([]byte("jane:" + secret))
+			p.where[secret] = format
+		}
+		text := fmt.Sprintf(format, secret)
+		argvs[format], argvs[format+" in a shell"] = []string{"app", text}, []string{"sh", "-c", text}
+	}
+	for _, format := range words {
+		argvs[format] = []string{"curl", "-u", fmt.Sprintf(format, p.plant(format))}
+	}
+	for name, argv := range argvs {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pod := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "shop"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "app", Command: argv}}}}
+			for what, text := range p.review(t, set, "/Pod", &pod, outcomes[0]) {
+				for secret := range p.where {
+					if strings.Contains(text, secret) {
+						t.Errorf("%s tells %s: %s", what, secret, text)
+					}
+				}
+			}
+		})
+	}
+}
+
+// quotes is a reviewer that quotes the object when it panics.
+type quotes struct{ validate.Reviewer }
+
+func (*quotes) Review(_ context.Context, request validate.Request, _ time.Time) (validate.Decision, error) {
+	panic("unexpected " + string(request.Object))
+}
+
+// TestNoPanicLeaks holds that what is logged of a panic has no secrets.
+func TestNoPanicLeaks(t *testing.T) {
+	t.Parallel()
+	validator, err := webhook.NewValidator(webhook.ValidatorOptions{Reviewer: &quotes{Reviewer: *reviewer(t, validate.Enforce)}, Registerer: prometheus.NewRegistry(), Now: noon})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	ctx := logf.IntoContext(t.Context(), logr.FromSlogHandler(slog.NewJSONHandler(&log, nil)))
+	validator.Handle(ctx, create("jane", `{"spec":{"args":["--password=`+planted+`"]}}`))
+	if want := `"err":"unexpected {\"spec\":{\"args\":[\"--password=…\"]}}"`; !strings.Contains(log.String(), want) || strings.Contains(log.String(), planted) {
+		t.Errorf("logs %s, want %s in it", log.String(), want)
 	}
 }
 

@@ -145,7 +145,7 @@ var errInternal = errors.New("internal error")
 // with a refusal, even to a controller.
 func recovered(ctx context.Context, req *admission.Request, err *error) {
 	if cause := recover(); cause != nil {
-		logger(ctx, req).Error(fmt.Errorf("%v", cause), "panic in review", "stack", string(debug.Stack()))
+		logger(ctx, req).Error(redacted(fmt.Errorf("%v", cause)), "panic in review", "stack", string(debug.Stack()))
 		*err = errInternal
 	}
 }
