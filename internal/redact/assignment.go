@@ -115,10 +115,18 @@ func (g *giving) value() (start, end int) {
 	if open.MatchString(s[start:end]) {
 		return mark, mark
 	}
-	if value == "" || isQuote(value[0]) {
-		return start, end
+	switch {
+	case value == "" || isQuote(value[0]):
+	case s[mark] == ':' && block.MatchString(rest):
+		end = max(end, g.blockEnd())
+	case s[mark] == ':' && strings.HasPrefix(value, `\n`): // lines of a text in quotes
+		end = until(s, end, "\"\n")
+	default:
+		if stops := g.stops(end, glued); stops != "" {
+			end = until(s, end, stops)
+		}
 	}
-	return start, max(end, g.lastWord(start, end, glued))
+	return start, end
 }
 
 // isImage reports whether name and value are, or begin, an image reference: oauth2-proxy:7.4,
@@ -134,28 +142,25 @@ func (g *giving) isImage(value string) bool {
 	return inFolder || isTag
 }
 
-// lastWord is where a value ends that may have several words: with its line, its block of lines, or the
-// quotes or separators that it is in. A value of one word ends at a byte that is given.
-func (g *giving) lastWord(start, end int, glued bool) int {
-	s := g.text
-	colon, before := s[g.mark] == ':', g.preceding()
+// stops are the bytes before which a value ends that may have several words: with its line, or with the
+// quotes or separators that it is in. None if it has one word, which ends at a byte that is given.
+func (g *giving) stops(end int, glued bool) string {
+	colon, before := g.text[g.mark] == ':', g.preceding()
 	switch {
-	case colon && block.MatchString(s[g.mark+1:]):
-		return g.blockEnd()
 	case colon && isHeader(g.name):
-		return until(s, start, "\"'\n")
+		return "\"'\n"
 	case isQuote(before) && !g.quoted && (colon || !glued):
-		return until(s, start, string(before)+"\n")
-	case colon && strings.HasPrefix(s[start:], `\n`):
-		return until(s, start, "\"\n")
-	case !glued && g.beginsLine("\n"):
-		return until(s, start, "\n")
-	case !glued && g.beginsLine(`\n`):
-		return until(s, start, `\"`+"\n")
-	case before == ';' && end < len(s) && isSpace(s[end]) && g.isSetting():
-		return until(s, end, ";\"'\n")
+		return string(before) + "\n"
+	case before == ';' && g.isSetting(end):
+		return ";\"'\n"
+	case glued:
+		return ""
+	case g.beginsLine("\n"):
+		return "\n"
+	case g.beginsLine(`\n`):
+		return `\"` + "\n"
 	}
-	return end
+	return ""
 }
 
 // beginsLine reports whether the name is the first word of a line behind a line break, which is two
@@ -167,12 +172,12 @@ func (g *giving) beginsLine(lineBreak string) bool {
 	return strings.HasSuffix(strings.TrimRight(g.text[g.from:g.start], "- \t"), lineBreak)
 }
 
-// isSetting reports whether what stands before the name and a semicolon is a setting, too, as in
-// Server=db;Password=….
-func (g *giving) isSetting() bool {
+// isSetting reports whether the value goes on, and what stands before the name and a semicolon is a
+// setting, too, as in Server=db;Password=….
+func (g *giving) isSetting(end int) bool {
 	before := g.text[g.from : g.start-1]
 	before = before[strings.LastIndexAny(before, ";\"'\n")+1:]
-	return strings.Contains(before, "=") || before == "" && g.from > 0
+	return end < len(g.text) && isSpace(g.text[end]) && (strings.Contains(before, "=") || before == "" && g.from > 0)
 }
 
 // blockEnd is where the lines end that are deeper than the name's, or that are items of it.

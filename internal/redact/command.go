@@ -39,7 +39,7 @@ var (
 // Command goes through the words of one command and takes the secrets out. Of a word that is a
 // script, each of its words counts.
 type Command struct {
-	program string
+	program program
 	next    next
 	// first says that the next word is the name of the program, callee that it is that of a program
 	// which runs inside: they mark nothing.
@@ -50,7 +50,9 @@ type Command struct {
 
 // NewCommand returns a Command before its first word. Program is what runs if the words do not say
 // so themselves, such as the name of the image.
-func NewCommand(program string) *Command { return &Command{program: program, first: program == ""} }
+func NewCommand(program string) *Command {
+	return &Command{program: programOf(program), first: program == ""}
+}
 
 // Word returns the command's next word without secrets, on one line of printable characters. It
 // shortens what is longer than 1024 bytes of JSON.
@@ -78,16 +80,11 @@ func (c *Command) word(word string) string {
 		if shown, ok := c.marked(is, word); ok {
 			return shown
 		}
-	case is == perhaps && !ordinary.MatchString(word):
+	case is == perhaps && !ordinary.MatchString(word), (is == plain || is == script) && c.inTail(word):
 		return mask
 	case is == account:
 		if user, ok := c.accountIn("", word); ok {
 			return user
-		}
-	case c.tail > 0 && !strings.HasPrefix(word, "-"):
-		if c.tail--; c.tail == 0 {
-			c.tail = 1
-			return mask
 		}
 	}
 	if given, ok := given(word); ok && is != script {
@@ -101,6 +98,19 @@ func (c *Command) word(word string) string {
 		return c.words(word, is == script)
 	}
 	return c.simple(word)
+}
+
+// inTail reports whether a word is in a tail, where all is secret. Those that stay open before it are
+// counted.
+func (c *Command) inTail(word string) bool {
+	if c.tail == 0 || strings.HasPrefix(word, "-") {
+		return false
+	}
+	if c.tail > 1 {
+		c.tail--
+		return false
+	}
+	return true
 }
 
 // given is a word that gives a value to a sensitive name, whatever spaces it has; false if it does not.
@@ -135,7 +145,7 @@ func (c *Command) marked(is next, word string) (string, bool) {
 // accountIn is user:password behind an option without the password; false if it is none. What may
 // be a user and a group is none, unless the program takes passwords there.
 func (c *Command) accountIn(option, text string) (string, bool) {
-	if known, _ := programOf(c.program); known.account != "" {
+	if c.program.account != "" {
 		m := sureCredentials.FindStringSubmatch(text)
 		if m == nil {
 			return "", false
@@ -158,11 +168,10 @@ func (c *Command) simple(word string) string {
 		return c.option(word, assigned)
 	}
 	c.enter(word, assigned)
-	known, _ := programOf(c.program)
 	switch user, password, ok := strings.Cut(word, "/"); {
-	case known.connects && ok && user != "" && user[0] != '@':
+	case c.program.connects && ok && user != "" && user[0] != '@':
 		return user + "/" + mask + password[max(strings.LastIndexByte(password, '@'), 0):]
-	case assigned || named || known.commands || c.tail > 0:
+	case assigned || named || c.program.commands || c.tail > 0:
 	case namesSecret(word):
 		c.next = likely
 	}
@@ -185,10 +194,13 @@ func (c *Command) enter(word string, assigned bool) {
 		return
 	}
 	base := path.Base(word)
-	if known, _ := programOf(base); first || known.marks() {
-		c.program = base
+	switch known := programOf(base); {
+	case first:
+		c.program = known
+	case known.marks():
+		c.program = c.program.and(known) // env mysql …, but also mysql -h redis …
 	}
-	if open, ok := tails[base]; ok {
+	if open, ok := tails[base]; ok && !strings.HasPrefix(word, "/etc/") {
 		c.tail = open + 1
 	}
 }
@@ -199,8 +211,10 @@ func (c *Command) option(word string, assigned bool) string {
 		return c.short(word, assigned)
 	}
 	name, value, _ := strings.Cut(word, "=")
-	known, _ := programOf(c.program)
-	switch takesAccount := strings.HasSuffix(name, "user") || strings.HasSuffix(name, "login") || known.account != "" && strings.HasSuffix(name, "cert"); {
+	takesAccount := strings.HasSuffix(name, "user") || strings.HasSuffix(name, "login") || c.program.account != "" && strings.HasSuffix(name, "cert")
+	switch {
+	case word == "--": // another program may follow
+		c.program.guess = true
 	case assigned && takesAccount:
 		if shown, ok := c.accountIn(name+"=", value); ok {
 			return shown
@@ -217,31 +231,50 @@ func (c *Command) option(word string, assigned bool) string {
 // short is an option of one dash: a letter, perhaps with flags before it or its value behind it, or a
 // name.
 func (c *Command) short(word string, assigned bool) string {
-	known, isKnown := programOf(c.program)
-	guess := !isKnown || known.marks()
-	at := 1
-	for at < len(word)-1 && strings.IndexByte(known.flags, word[at]) >= 0 {
+	known, at := c.program, 1
+	for at < len(word)-1 && strings.IndexByte(known.flags, word[at]) >= 0 && strings.IndexByte(known.secret+known.account, word[at]) < 0 {
 		at++
 	}
 	letter, value := word[at:at+1], word[at+1:]
-	accounts := strings.Contains(known.account, letter) || guess && strings.Contains("uUE", letter)
 	switch {
 	case value != "" && strings.Contains(known.secret, letter):
 		return word[:at+1] + mask
 	case value == "" && strings.Contains(known.secret+known.alone, letter), !assigned && Sensitive(word):
 		c.next = secret
-	case guess && word == "-p":
-		c.next = perhaps
-	case value == "" && accounts, guess && bundled.MatchString(word):
-		c.next = account
+	case strings.Contains(known.account, letter):
+		return c.ofAccount(word[:at+1], value)
 	case word[len(word)-1] == 'c' && isName(word):
 		c.next = script
-	case accounts:
-		if shown, ok := c.accountIn(word[:at+1], value); ok {
-			return shown
-		}
+	case known.guess:
+		return c.guessed(word)
 	}
 	return clean(word)
+}
+
+// guessed is an option of one dash whose program is not known, or may be another one.
+func (c *Command) guessed(word string) string {
+	const accounts = "uUE"
+	switch {
+	case word == "-p":
+		c.next = perhaps
+	case bundled.MatchString(word):
+		c.next = account
+	case strings.Contains(accounts, word[1:2]):
+		return c.ofAccount(word[:2], word[2:])
+	}
+	return clean(word)
+}
+
+// ofAccount is an option whose value is a user and a password, in the same word or the next.
+func (c *Command) ofAccount(option, value string) string {
+	if value == "" {
+		c.next = account
+		return option
+	}
+	if shown, ok := c.accountIn(option, value); ok {
+		return shown
+	}
+	return clean(option + value)
 }
 
 // words is a text of several words, or a quoted one.

@@ -117,15 +117,15 @@ func TestCommand(t *testing.T) {
 // marks are texts that mark what follows them as a secret, up to a space; the first of them only in
 // commands.
 var marks = []string{
-	"mysql -p", "curl -u jane:", "redis-cli -a ",
-	"--password=", "--password ", "--auth-token ", "FOO_TOKEN=", "X_PASSWORD=", `"password": "`, `\"apiKey\":\"`, "Authorization: Bearer ", "Cookie: a=",
+	"mysql -p", "curl -u jane:", "redis-cli -a ", "curl -fsSLu jane:", "docker login -p ", "oauth2-proxy --client-secret ",
+	"--password=", "--password ", "--auth-token ", "FOO_TOKEN=", "X_PASSWORD=", "DB_PW=", "name=DB_PASSWORD,value=", `"password": "`, `\"apiKey\":\"`, "Authorization: Bearer ", "Cookie: a=",
 	"https://jane:", "https://example.com/?sig=", "password: ", "ghp_0123456789abcdefghij", "'secret' => '",
 }
 
 const (
-	commandMarks = 3
+	commandMarks = 6
 	// unsplitMark is the first that does not mark a word of its own.
-	unsplitMark = 16
+	unsplitMark = 21
 )
 
 // FuzzSecret holds that a secret behind a mark does not come out, whatever stands around, and that

@@ -30,14 +30,19 @@ var innocent = []string{
 var switches = []string{"max", "min", "num", "no", "disable", "enable", "skip", "allow", "require"}
 
 // harmless are the words at the end of a name by which it names something about a secret, or a
-// program or file that is named after one.
+// program that is named after one.
 var harmless = []string{
 	"file", "files", "path", "paths", "dir", "directory", "folder", "url", "uri", "name", "names", "ttl", "type", "ref", "length", "len",
 	"policy", "expiry", "expire", "expires", "expiration", "enabled", "required", "method", "mount", "count", "algorithm", "algorithms", "alg", "algs",
 	"format", "endpoint", "host", "port", "issuer", "audience", "provider", "version", "namespace", "class", "seconds", "days", "mode", "domain", "domains",
 	"interval", "timeout", "lifetime", "duration", "age", "retention", "secure", "httponly", "samesite", "size", "limit", "stdin", "scope", "scopes", "realm",
 	"prefix", "group", "groups", "role", "roles", "server", "servers", "service", "services", "proxy", "controller", "operator", "manager",
-	"jar", "war", "js", "py", "sh", "php", "rb", "exe", "json", "yaml", "yml", "toml", "ini", "conf", "cfg", "xml", "properties", "pem", "crt", "pub",
+}
+
+// extensions are those of files that are named after a secret.
+var extensions = []string{
+	".jar", ".war", ".js", ".py", ".sh", ".php", ".rb", ".exe", ".json", ".yaml", ".yml", ".toml", ".ini", ".conf", ".cfg", ".xml", ".properties", ".pem",
+	".crt", ".pub",
 }
 
 // suffixes may follow the word without a new word beginning.
@@ -128,7 +133,7 @@ func namesIt(name, lower string, end int) bool {
 			return false
 		}
 	}
-	return true
+	return !slices.ContainsFunc(extensions, func(extension string) bool { return strings.HasSuffix(rest, extension) })
 }
 
 // endsWithSecret reports whether a name ends with the word for a secret, and nothing behind it.

@@ -12,17 +12,17 @@ func TestReadable(t *testing.T) {
 	t.Parallel()
 	for name, commands := range map[string][]string{
 		"folders and modes behind -p": {
-			"mkdir -p $CATALINA_HOME/webapps", "mkdir -p data/apps", "cp -p shop.war webapps/", "install -p a b", "tar -xpf a.tar", "ssh -p port host", "nc -p http",
-			"tini -p SIGTERM -- java", "python3 -m venv -p python3.11", "docker run -p 8080:80 -p http:80 shop", "exec mkdir -p webapps", "FOO=bar mkdir -p webapps",
+			"mkdir -p $CATALINA_HOME/webapps", "mkdir -p data/apps", "cp -p shop.war webapps/", "install -p a b", "tar -xpf a.tar", "ssh -p port host", "virtualenv -p python3.11", "kubectl patch -p a pod b", "nc -p http",
+			"tini -p SIGTERM -- java", "docker run -p 8080:80 -p http:80 shop", "exec mkdir -p webapps", "FOO=bar mkdir -p webapps",
 		},
 		"programs that are named after secrets": {
 			"auth-service /srv/app.jar", "token-service --jar /srv/app.jar", "secret serve", "oauth2-proxy --config=/etc/oauth2-proxy.cfg", "exec auth-service run",
 			"FOO=bar auth-service run", "sealed-secrets-controller --concurrent=5", "java -jar auth.jar /srv/x", "java -jar auth-service.jar run", "node auth.js run",
-			"node auth run", "python3 -m token run",
+			"node auth /srv/app.js", "ssh h oauth2-proxy run",
 		},
 		"commands that are named after secrets": {
 			"kubectl create secret generic foo", "kubectl get secret web-tls -o yaml", "docker login --password-stdin registry.example.com", "docker secret create foo",
-			"gcloud auth login jane", "vault token lookup", "npm run auth /srv/app", "cat token /y/app.jar", "rm -f token key.pem cookie jar", "unset PASSWORD TOKEN",
+			"gcloud auth login jane", "vault token lookup", "npm run auth /srv/app", "cat token /y/app.jar", "cp /etc/passwd data/", "rm -f token key.pem cookie jar", "unset PASSWORD TOKEN",
 		},
 		"options that only seem to be of secrets": {
 			"vllm serve --max-num-batched-tokens 8192 --max-tokens=4096", "app --bypass=true --bypass yes", "app --monkey banana --hotkey=a --sort-key name --public-key=/a",

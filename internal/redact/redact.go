@@ -120,7 +120,7 @@ var (
 )
 
 // kept is what looks like user and password, and is a host with its port or a package.
-const kept = `(?:[^\s/:@"'=,;(]*\.[^\s/:@"'=,;(]*:\d+/|\b(?:npm|jsr|maven|pkg|github|gitlab|mailto):[^\s@"',;]*@?)`
+const kept = `(?:[^\s/:@"'=,;(]*\.[^\s/:@"'=,;(]*:\d+/|\b(?:npm|jsr|maven|pkg):[^\s@"',;]*@(?:v?\d+\b|[jwe]ar\b)|\bmailto:)`
 
 // clean takes out of a text what its marks show to be secret.
 func clean(s string) string {

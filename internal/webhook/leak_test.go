@@ -119,6 +119,7 @@ var commands = []string{
 	"argocd account update-password --current-password %s", "app --token -n %s", "app --password = %s", "app password : %s", "openssl passwd -apr1 %s",
 	"openssl passwd -1 -salt ab %s", "htpasswd -bc /etc/htpasswd jane %s", "htpasswd -nb jane %s", "rabbitmqctl change_password jane %s", "redis-cli AUTH default %s",
 	"exec oauth2-proxy --client-secret %s", "env A=b sshpass -p %s ssh h", "secret-tool --verbose --password %s",
+	"java -jar tool.jar password %s", "python3 manage.py changepassword --token %s", "exec /usr/bin/htpasswd -nb jane %s",
 	// Users and passwords.
 	"curl -fsSLu jane:%s https://example.com", "curl -su jane:%s https://example.com", "curl -sSLujane:%s https://example.com", "curl -u tenant/jane:%s",
 	"curl -u 1234:%s", "curl --user tenant/jane:%s", "curl --cert client.pem:%s", "curl -E client.pem:%s", "http -a jane:%s", "ab -A jane:%s", "lftp -u jane,%s ftp",
@@ -126,8 +127,9 @@ var commands = []string{
 	// Letters.
 	"docker login -u jane -p%s", "docker login -u jane -p=%s", "docker login -u jane -p /%s", "podman login -p 31415926/%s", "helm registry login -p %s",
 	"mysqlslap -p%s", "mysqlbinlog -p%s", "mysql -spo%s", "mongo -p%s", "unrar x -p%s", "plink -pw %s", "mytool -p %s", "ldapsearch -xw %s", "snmpwalk -A %s -X %s",
+	"mysql -h redis -p%s", "su-exec jane mytool -p %s", "kubectl exec p -- mytool -p %s", "ssh -p 22 h mytool -p %s", "sudo -u jane mysql -p%s", "timeout 5 mysql -p%s",
 	// Names.
-	"app DB_PW=%s", "app --db-pw=%s", "app --bind-pw %s", "app --passcode=%s", "npm config set //registry.npmjs.org/:_authToken %s", "export PASSWORD+=%s",
+	"app DB_PW=%s", "app --db-pw=%s", "app --bind-pw %s", "app --passcode=%s", "env GOOGLE_CREDENTIALS_JSON=%s", "app --auth-json=%s", "npm config set //registry.npmjs.org/:_authToken %s", "export PASSWORD+=%s",
 	"openssl rsa -passin pass:%s", "helm --set env[0].name=DB_PASSWORD,env[0].value=%s", "kubectl create secret generic foo --from-literal=foo=%s",
 	"aws configure set aws_secret_access_key %s", "redis-cli config set requirepass %s", "aws --parameters ParameterKey=DbPassword,ParameterValue=%s",
 	// Forms.
