@@ -36,7 +36,7 @@ var harmless = []string{
 	"policy", "expiry", "expire", "expires", "expiration", "enabled", "required", "method", "mount", "count", "algorithm", "algorithms", "alg", "algs",
 	"format", "endpoint", "host", "port", "issuer", "audience", "provider", "version", "namespace", "class", "seconds", "days", "mode", "domain", "domains",
 	"interval", "timeout", "lifetime", "duration", "age", "retention", "secure", "httponly", "samesite", "size", "limit", "stdin", "scope", "scopes", "realm",
-	"prefix", "group", "groups", "role", "roles", "server", "servers", "service", "services", "proxy", "controller", "operator", "manager",
+	"prefix", "group", "groups", "role", "roles", "helper", "through", "server", "servers", "service", "services", "proxy", "controller", "operator", "manager",
 }
 
 // extensions are those of files that are named after a secret.

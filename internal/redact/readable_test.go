@@ -28,7 +28,7 @@ func TestReadable(t *testing.T) {
 			"vllm serve --max-num-batched-tokens 8192 --max-tokens=4096", "app --bypass=true --bypass yes", "app --monkey banana --hotkey=a --sort-key name --public-key=/a",
 			"app --cookie-domain=.example.com --cookie-expire=168h --cookie-secure=true --token-refresh-interval=5m", "app --auth-server=https://idp.example.com/",
 			"app --topologyKey=kubernetes.io/hostname topologyKey=kubernetes.io/zone", "app --disable-auth now --no-password now --enable-token-review now",
-			"app --auth=true --auth off --secret none", "app --key-prefix x --auth-service y",
+			"app --auth=true --auth off --secret none", "app --key-prefix x --auth-service y", "git config credential.helper store",
 		},
 		"files that hold secrets": {
 			"etcd --client-key /certs/tls.key --tls-key=/certs/client.key", "app --token /run/secrets/app/token --password=/var/run/secrets/db", "app --auth /data/auth.json",
