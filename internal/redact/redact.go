@@ -149,7 +149,12 @@ func clean(s string) string {
 }
 
 // Userinfo returns a text without the users and passwords of the URLs in it.
-func Userinfo(s string) string { return userinfo.ReplaceAllString(s, "$1$2$3") }
+func Userinfo(s string) string {
+	if !strings.Contains(s, "@") {
+		return s
+	}
+	return userinfo.ReplaceAllString(s, "$1$2$3")
+}
 
 // withoutQueries returns a text without the queries of the URLs in it.
 func withoutQueries(s string) string {
