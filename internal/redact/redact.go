@@ -127,11 +127,9 @@ func clean(s string) string {
 	if strings.Contains(s, "-----BEGIN ") {
 		s = privateKey.ReplaceAllString(s, mask)
 	}
-	if strings.Contains(s, ":/") {
-		s = withoutQueries(Userinfo(s))
-	}
-	if strings.Contains(s, "@") {
-		s = bareUserinfo.ReplaceAllStringFunc(s, withoutUserinfo)
+	s = withoutUsers(s)
+	if strings.Contains(s, "://") {
+		s = withoutQueries(s)
 	}
 	if strings.ContainsAny(s, "=:,") {
 		s = assignments(s)
@@ -149,11 +147,29 @@ func clean(s string) string {
 }
 
 // Userinfo returns a text without the users and passwords of the URLs in it.
-func Userinfo(s string) string {
-	if !strings.Contains(s, "@") {
+func Userinfo(s string) string { return userinfo.ReplaceAllString(s, "$1$2$3") }
+
+// withoutUsers returns a text without users and passwords: only what is around an @ can be some.
+func withoutUsers(s string) string {
+	const spaces = " \t\r\n\f"
+	var b strings.Builder
+	done := 0
+	for {
+		at := strings.IndexByte(s[done:], '@')
+		if at < 0 {
+			break
+		}
+		at += done
+		start, end := done+strings.LastIndexAny(s[done:at], spaces)+1, until(s, at, spaces)
+		b.WriteString(s[done:start])
+		b.WriteString(bareUserinfo.ReplaceAllStringFunc(Userinfo(s[start:end]), withoutUserinfo))
+		done = end
+	}
+	if done == 0 {
 		return s
 	}
-	return userinfo.ReplaceAllString(s, "$1$2$3")
+	b.WriteString(s[done:])
+	return b.String()
 }
 
 // withoutQueries returns a text without the queries of the URLs in it.
