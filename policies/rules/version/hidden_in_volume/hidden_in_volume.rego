@@ -96,15 +96,22 @@ _writes contains [m.volume, m.container] if {
 	m.role == "init"
 	not m.readOnly
 	not data.catalog.tools[m.image]
-	some other in input.workload.mounts.known
-	other.volume == m.volume
-	other.image != m.image
+	count(_images[m.volume]) > 1
 }
 
 _writes contains [m.volume, m.container] if {
 	some m in input.workload.mounts.known
 	data.catalog.tools[m.image].fetches
 	not m.readOnly
+}
+
+# The images of the containers that mount a volume.
+_images := {volume: images |
+	some volume in {m.volume | some m in input.workload.mounts.known}
+	images := {m.image |
+		some m in input.workload.mounts.known
+		m.volume == volume
+	}
 }
 
 _puts(_, _, true)
@@ -115,10 +122,28 @@ _puts(verb, position, _) if {
 }
 
 # The evidence by mount. The rules below go through all mounts at once: most have nothing to say about
-# most mounts, and asking each rule about each mount costs more than the answers.
-_proofs[i] contains text if some [i, text] in _proof
+# most mounts, and asking each rule about each mount costs more than the answers. What is told by mount
+# is made by comprehensions or is a set: a rule that adds key after key to an object looks at all keys
+# before each, so that thousands of mounts take seconds.
+_proofs := {i: texts |
+	some i in _proved
+	texts := {text |
+		some [mount, text] in _proof
+		mount == i
+	}
+}
 
-_hints[i] contains text if some [i, text] in _hint
+_proved := {i | some [i, _] in _proof}
+
+_hints := {i: texts |
+	some i in _hinted
+	texts := {text |
+		some [mount, text] in _hint
+		mount == i
+	}
+}
+
+_hinted := {i | some [i, _] in _hint}
 
 # What proves that the code in use is in a mount, by the mount's index.
 _proof contains [i, sprintf("%s runs %s", [reference.field, reference.path])] if {
@@ -196,16 +221,16 @@ _known contains [i, known] if {
 	not commands.on_node(m.type, m.target)
 }
 
-_at[i] := found if {
+_at := {i: found |
 	some i, m in input.workload.mounts.known
 	found := roots.at(m.path, m.image)
 	count(found) > 0
 }
 
 # The mounts of which nothing is proved.
-_open[i] := m if {
+_open := {i: m |
 	some i, m in input.workload.mounts.known
-	not _proofs[i]
+	not _proved[i]
 }
 
 # What makes it likely.
@@ -224,38 +249,35 @@ _hint contains [i, sprintf("%s names it as a folder of code", [reference.field])
 _hint contains [i, sprintf("%s holds code by habit", [m.path])] if {
 	some i, m in _open
 	data.catalog.habits[m.path]
-	_telling[i]
+	not _silent[i]
 }
 
 _hint contains [i, sprintf("%s is the working directory", [reference.path])] if {
 	some i, m in _open
 	some reference in m.references
 	_runs_here(reference.kind, reference.verb)
-	_telling[i]
+	not _silent[i]
 	_loud(i, m.image)
 }
 
-_hint contains [i, sprintf("container %q fetches source code into it", [other.container])] if {
-	some container in _fetches
-	some other in input.workload.mounts.known
-	other.container == container
+# If several fetch, one of them is enough to tell.
+_hint contains [i, sprintf("container %q fetches source code into it", [min(_fetchers[m.volume])])] if {
 	some i, m in _open
-	m.volume == other.volume
 	_interprets(m.image)
-	_telling[i]
+	not _silent[i]
 }
 
 _hint contains [i, sprintf("%s is a program", [m.path])] if {
 	some i, m in _open
 	not _quiet[i]
 	data.catalog.code_endings[m.ending]
-	_telling[i]
+	not _silent[i]
 }
 
 _hint contains [i, sprintf("its name is %q", [name])] if {
 	some i, m in _open
 	not _quiet[i]
-	_telling[i]
+	not _silent[i]
 	some name in {m.volume, m.target}
 	words.names_code(name)
 }
@@ -269,7 +291,7 @@ _hint contains [i, sprintf("claim %q stands for a developer's folder", [m.target
 	prefix != m.target
 	endswith(prefix, "-claim")
 	not _quiet[i]
-	_telling[i]
+	not _silent[i]
 	words.names_framework(concat("-", [m.container, m.image, prefix]))
 }
 
@@ -280,6 +302,20 @@ _loud(i, _) if not _quiet[i]
 _interprets(image) if data.catalog.runtimes[image]
 
 _interprets(image) if count(servers.of(image)) > 0
+
+# The containers that fetch source code, by the volumes that they mount.
+_fetchers := {volume: containers |
+	some volume in {m.volume | some m in _mounted_by_fetchers}
+	containers := {m.container |
+		some m in _mounted_by_fetchers
+		m.volume == volume
+	}
+}
+
+_mounted_by_fetchers := [m |
+	some m in input.workload.mounts.known
+	m.container in _fetches
+]
 
 _fetches contains m.container if {
 	some m in input.workload.mounts.known
@@ -292,26 +328,24 @@ _fetches contains m.container if {
 	data.catalog.fetchers[reference.verb]
 }
 
-# Whether the names around a mount tell something: not those of tools, of stores and of the node, nor
-# where the path says data.
-_telling[i] := count({reason | some reason in _silent[i]}) == 0 if some i, _ in input.workload.mounts.known
-
-_silent[i] contains "tool" if {
+# Mounts around which names tell nothing: those of tools, of stores and of the node, and where the path
+# says data.
+_silent contains i if {
 	some i, m in input.workload.mounts.known
 	data.catalog.tools[m.image]
 }
 
-_silent[i] contains "store" if {
+_silent contains i if {
 	some i, m in input.workload.mounts.known
 	data.catalog.stores[m.image]
 }
 
-_silent[i] contains "node" if {
+_silent contains i if {
 	some i, m in input.workload.mounts.known
 	commands.on_node(m.type, m.target)
 }
 
-_silent[i] contains "data" if {
+_silent contains i if {
 	some i, m in input.workload.mounts.known
 	some word in m.words
 	data.catalog.data_words[word]
