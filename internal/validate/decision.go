@@ -135,12 +135,20 @@ func (d *Decision) finish(object *workload.Object, facts *workload.Workload, now
 // of the 10,000 records that are kept at most, two have one id by chance once in 20 million times.
 const idLength = 10
 
-// id is the hash of who was refused what and when. It is made of nothing but what the record shows:
-// a secret in it could be guessed.
+// id is the hash of who was refused what and when. It is made of what the record shows, redacted as
+// there: a secret in it could be guessed. Of findings and their volumes' sources all are in it, also
+// those for which the record has no room: what was refused is never hidden behind what was before.
 func (d *Decision) id(refusing []*Judgement, now time.Time) string {
 	hash := sha256.New()
-	fmt.Fprintf(hash, "%q %q %q %q %q %q %q", d.Root.Group, d.Root.Kind, d.Root.Namespace, d.Root.Name, d.Request.User, now.UTC().Format(time.DateOnly), d.Outcome)
-	fmt.Fprintf(hash, " %q %#v", codesOf(refusing), d.Manifest) // which writes maps in the order of their keys
+	fmt.Fprintf(hash, "%q %q %q %q %q %q %q %q", d.Root.Group, d.Root.Kind, d.Root.Namespace, d.Root.Name,
+		d.Request.Operation, d.Request.User, now.UTC().Format(time.DateOnly), d.Outcome)
+	fmt.Fprintf(hash, " %#v", d.Manifest) // which writes maps in the order of their keys
+	shown := make([]string, 0, len(refusing))
+	for _, j := range refusing {
+		shown = append(shown, fmt.Sprintf("%q %q %q %q %q %q", j.Code, redact.Text(j.Container), redact.Text(j.Volume), redact.Text(j.Source), j.Place(), redact.Text(j.Value)))
+	}
+	slices.Sort(shown) // their order can tell what is redacted
+	fmt.Fprint(hash, shown)
 	return strings.ToLower(base32.StdEncoding.EncodeToString(hash.Sum(nil))[:idLength])
 }
 

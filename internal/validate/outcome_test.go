@@ -10,6 +10,7 @@ import (
 
 	auditv1alpha1 "plainspec.dev/plainspec/api/audit/v1alpha1"
 	"plainspec.dev/plainspec/internal/policy"
+	"plainspec.dev/plainspec/policies"
 )
 
 func breakingGlass(req Request) Request {
@@ -117,6 +118,10 @@ func TestRoot(t *testing.T) {
 	generated := func(names string) []byte {
 		return []byte(strings.Replace(string(podJSON("a")), `"name":"p"`, names, 1))
 	}
+	by := func(user string, req Request) Request {
+		req.User = user
+		return req
+	}
 	request := func(operation, name string, object []byte) Request {
 		return Request{Operation: operation, Kind: "Pod", Namespace: "team", Name: name, User: "jane", Object: object, OldObject: []byte(`{}`)}
 	}
@@ -133,12 +138,20 @@ func TestRoot(t *testing.T) {
 		"a name that was generated":       {request(Create, "", generated(`"generateName":"web-","name":"web-x7k2p"`)), pod("web-*"), ""},
 		"and is in the request":           {request(Create, "web-x7k2p", generated(`"generateName":"web-","name":"web-x7k2p"`)), pod("web-*"), ""},
 		"of a long one":                   {request(Create, "", generated(`"generateName":"`+long+`","name":"`+long[:58]+`x7k2p"`)), pod(long + "*"), ""},
+		"a chosen one of that beginning":  {request(Create, "shop-miner", generated(`"generateName":"shop-","name":"shop-miner"`)), pod("shop-miner"), ""},
+		"as long as a generated":          {request(Create, "shop-mines", generated(`"generateName":"shop-","name":"shop-mines"`)), pod("shop-mines"), ""},
+		"shorter than a generated":        {request(Create, "shop-x7k2", generated(`"generateName":"shop-","name":"shop-x7k2"`)), pod("shop-x7k2"), ""},
 		"another name beside a generated": {request(Create, "p", generated(`"generateName":"web-","name":"p"`)), pod("p"), ""},
 		"a generated name that exists":    {request(Update, "web-x7k2p", generated(`"generateName":"web-","name":"web-x7k2p"`)), pod("web-x7k2p"), ""},
 		"an owner of a kind that we do not cover": {
-			request(Create, "build-1", ownedBy(`"name":"build-1"`, "argoproj.io/v1alpha1", "Workflow")),
+			by("system:serviceaccount:argo:workflow-controller", request(Create, "build-1", ownedBy(`"name":"build-1"`, "argoproj.io/v1alpha1", "Workflow"))),
 			auditv1alpha1.Root{Group: "argoproj.io", Kind: "Workflow", Namespace: "team", Name: "build", Text: "Workflow team/build"}, "Pod team/build-1",
 		},
+		"and the controller manager": {
+			by("system:kube-controller-manager", request(Create, "build-1", ownedBy(`"name":"build-1"`, "argoproj.io/v1alpha1", "Workflow"))),
+			auditv1alpha1.Root{Group: "argoproj.io", Kind: "Workflow", Namespace: "team", Name: "build", Text: "Workflow team/build"}, "Pod team/build-1",
+		},
+		"and a person who wrote it":    {request(Create, "p", ownedBy(`"name":"p"`, "payments.example.com/v1", "Ledger")), pod("p"), ""},
 		"an owner that somebody wrote": {request(Create, "p", ownedBy(`"name":"p"`, "apps/v1", "ReplicaSet")), pod("p"), ""},
 		"no namespace": {
 			Request{Operation: Create, Kind: "Pod", Name: "p", User: "jane", Object: podJSON("a")}, auditv1alpha1.Root{Kind: "Pod", Name: "p", Text: "Pod p"}, "",
@@ -186,7 +199,7 @@ func TestIDOfTries(t *testing.T) {
 		"an hour later":           {first, day.Add(time.Hour), true},
 		"in another time zone":    {first, day.In(time.FixedZone("", 13*3600)), true},
 		"the next day":            {first, day.AddDate(0, 0, 1), false},
-		"as an update":            {change(func(r *Request) { r.Operation, r.OldObject = Update, []byte(`{}`) }), day, true},
+		"as an update":            {change(func(r *Request) { r.Operation, r.OldObject = Update, []byte(`{}`) }), day, false},
 		"as a dry run":            {change(func(r *Request) { r.DryRun = true }), day, true},
 		"by another user":         {change(func(r *Request) { r.User = "john" }), day, false},
 		"in an emergency":         {breakingGlass(first), day, false},
@@ -234,10 +247,63 @@ func TestPodsOfAControllerAreOneTry(t *testing.T) {
 		object := fmt.Sprintf(`{"metadata":{"name":"build-%[1]s","ownerReferences":[{"apiVersion":"argoproj.io/v1alpha1","kind":"Workflow","name":"build","controller":true}]},
 			"spec":{"containers":[{"name":"c","image":"a","volumeMounts":[{"name":"kube-api-access-%[1]s","mountPath":"/var/run/secrets/kubernetes.io/serviceaccount"}]}],
 			"volumes":[{"name":"kube-api-access-%[1]s","projected":{"sources":[{"serviceAccountToken":{}},{"configMap":{"name":"kube-root-ca.crt"}}]}}]}}`, suffix)
-		d := review(t, reviewer(t, Options{}), Request{Operation: Create, Kind: "Pod", Namespace: "ci", Name: "build-" + suffix, User: "argo", Object: []byte(object)}, day)
+		d := review(t, reviewer(t, Options{}), Request{Operation: Create, Kind: "Pod", Namespace: "ci", Name: "build-" + suffix, User: "system:serviceaccount:argo:workflow-controller", Object: []byte(object)}, day)
 		return d.ID
 	}
 	if first, second := id("x7k2p"), id("q9z4m"); first != second || first == "" {
 		t.Errorf("ids are %q and %q", first, second)
+	}
+}
+
+// TestIDTellsWhatIsRefusedApart holds that what was refused is another rejection however little of it the record shows, and
+// that nothing is in the id that is redacted there.
+func TestIDTellsWhatIsRefusedApart(t *testing.T) {
+	t.Parallel()
+	library, err := policy.Load(t.Context(), policy.Options{Library: policies.FS})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := reviewer(t, Options{Set: library})
+	pod := func(annotations, more, container string) string {
+		return `{"metadata":{"name":"shop","annotations":{` + annotations + `}},"spec":{"containers":[` + more + `{"name":"c","image":"tomcat:9.0.1"` + container + `}]`
+	}
+	fetched := func(url string) string {
+		return pod("", "", `,"volumeMounts":[{"name":"v","mountPath":"/data"}]`) + `,"volumes":[{"name":"v","csi":{"driver":"d","volumeAttributes":{"downloadURL":"` + url + `"}}}]}}`
+	}
+	asked := func(artifact string) string {
+		return pod(`"plainspec.dev/artifact":"`+artifact+`"`, "", "") + "}}"
+	}
+	// No record has room for the last of so many containers, or shows so many findings.
+	long := func(image string) string {
+		filler := strings.Repeat(`{"name":"x","image":"registry.example.com/`+strings.Repeat("x", 80)+`:1.2.3"},`, 200)
+		return pod("", filler+`{"name":"last","image":"`+image+`"},`, "") + "}}"
+	}
+	many := func(image string) string {
+		return pod("", strings.Repeat(`{"name":"x","image":"a"},`, 25)+`{"name":"last","image":"`+image+`"},`, "") + "}}"
+	}
+	claimed := func(claim string) string {
+		return pod("", strings.Repeat(`{"name":"x","image":"registry.example.com/`+strings.Repeat("x", 80)+`:1.2.3"},`, 200), `,"volumeMounts":[{"name":"v","mountPath":"/usr/local/tomcat/webapps"}]`) +
+			`,"volumes":[{"name":"v","persistentVolumeClaim":{"claimName":"` + strings.Repeat("x", 150) + claim + `"}}]}}`
+	}
+	for name, tc := range map[string]struct {
+		first, second string
+		same          bool
+	}{
+		"another download":                      {fetched("https://example.com/shop.war"), fetched("https://example.com/miner.war"), false},
+		"another password of a download":        {fetched("https://jane:s3cret@example.com/shop.war"), fetched("https://jane:0ther@example.com/shop.war"), true},
+		"another artifact":                      {asked("geektime/sample:v2"), asked("geektime/miner:v2"), false},
+		"another image behind many":             {long("a"), long("b"), false},
+		"another image behind many findings":    {many("a"), many("b"), false},
+		"another token in an image behind many": {long("h/a?token=s3cret"), long("h/a?token=0ther"), true},
+		"another claim that the record omits":   {claimed("shop"), claimed("miner"), false},
+		"the same claim that the record omits":  {claimed("shop"), claimed("shop"), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			first, second := review(t, r, create([]byte(tc.first)), day), review(t, r, create([]byte(tc.second)), day)
+			if first.ID == "" || (first.ID == second.ID) != tc.same {
+				t.Errorf("the ids are %q and %q, want the same: %v", first.ID, second.ID, tc.same)
+			}
+		})
 	}
 }

@@ -176,12 +176,7 @@ func (r *Reviewer) Review(ctx context.Context, req Request, now time.Time) (Deci
 	if err != nil {
 		return undecided(err)
 	}
-	d.name(object)
-	owner, owned := object.Owner()
-	d.Child = owned && r.makesChildren(req.User, owner)
-	if d.Child {
-		d.Owner = &owner
-	}
+	r.place(&d, object)
 	d.bypass = r.options.Enforcement == Enforce && req.BreakGlass
 	binding = r.options.Enforcement == Enforce && !d.Child && !d.bypass
 	if object.Mirror() && slices.Contains(req.Groups, "system:nodes") {
