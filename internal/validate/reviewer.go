@@ -97,13 +97,14 @@ type Options struct {
 	Completer *mutate.Completer
 }
 
-// Reviewer judges requests under one policy set. It is immutable and safe for concurrent use.
+// Reviewer judges requests under one policy set, large objects one after the other. It is safe for concurrent use.
 type Reviewer struct {
 	options     Options
 	controllers map[string]bool // Kubernetes' own and those of the options
 	reader      *workload.Reader
 	want        workload.Groups
 	object      bool // a policy refers to input.object
+	large       *line
 }
 
 // New returns a Reviewer. It is an error to override the mode of a rule that the set does not have.
@@ -130,6 +131,7 @@ func New(o Options) (*Reviewer, error) {
 	}
 	return &Reviewer{
 		options: o, controllers: controllers, reader: workload.NewReader(), want: wanted(o.Set), object: o.Set.Reads("object"),
+		large: newLine(),
 	}, nil
 }
 
@@ -164,6 +166,11 @@ func (r *Reviewer) Review(ctx context.Context, req Request, now time.Time) (Deci
 	undecided := func(err error) (Decision, error) {
 		return Decision{}, &UndecidedError{Binding: binding, Err: err}
 	}
+	turn := &turn{line: r.large}
+	defer turn.end()
+	if err := turn.read(ctx, &req); err != nil {
+		return undecided(err)
+	}
 	same, err := req.unchanged(kind)
 	if err != nil {
 		return undecided(err)
@@ -183,12 +190,15 @@ func (r *Reviewer) Review(ctx context.Context, req Request, now time.Time) (Deci
 		d.Skipped = SkipMirror
 		return d, nil
 	}
+	if err := turn.judge(ctx, object); err != nil {
+		return undecided(err)
+	}
 	facts, judgements, err := r.judge(ctx, &req, object, d.Child)
 	if err != nil {
 		return undecided(err)
 	}
 	d.Judgements = judgements
-	if err := r.ratchet(ctx, &req, kind, &d); err != nil {
+	if err := r.ratchet(ctx, turn, kind, &d); err != nil {
 		return undecided(err)
 	}
 	d.finish(object, facts, now)
@@ -312,13 +322,17 @@ func (r *Reviewer) mode(rule *policy.Rule, finding policy.Finding, child bool) p
 // ratchet turns denials on UPDATE into warnings where the stored object would get the same denial:
 // who changes something else is not made to mend it now. It does so at each level of enforcement, so
 // that what is observed is what would be denied.
-func (r *Reviewer) ratchet(ctx context.Context, req *Request, kind kinds.Kind, d *Decision) error {
+func (r *Reviewer) ratchet(ctx context.Context, turn *turn, kind kinds.Kind, d *Decision) error {
+	req := &d.Request
 	if len(d.Refusing()) == 0 || req.Operation != Update || len(req.OldObject) == 0 {
 		return nil
 	}
 	old, err := workload.Decode(req.OldObject, kind)
 	if err != nil {
 		return fmt.Errorf("old object: %w", err)
+	}
+	if err := turn.judge(ctx, old); err != nil {
+		return err
 	}
 	before := *req
 	before.Object = req.OldObject

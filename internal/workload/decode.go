@@ -153,8 +153,9 @@ func (v *volume) member(key string, dec *jsontext.Decoder) error {
 
 // Object is a decoded manifest of a known kind.
 type Object struct {
-	kind kinds.Kind
-	raw  object
+	kind   kinds.Kind
+	raw    object
+	weight int
 }
 
 // Decode reads an object of a known kind from JSON. An error means that it cannot be judged:
@@ -165,11 +166,14 @@ func Decode(raw []byte, kind kinds.Kind) (*Object, error) {
 	if err := json.Unmarshal(raw, &o.raw); err != nil {
 		return nil, fmt.Errorf("decode %s: %w", kind.Name, InWords(err))
 	}
-	if weight := o.weight(); weight > heaviest {
-		return nil, &TooHeavyError{Weight: weight}
+	if o.weight = o.weigh(); o.weight > heaviest {
+		return nil, &TooHeavyError{Weight: o.weight}
 	}
 	return o, nil
 }
+
+// Weight is about how many facts can be read off the object: what judging it takes grows with that.
+func (o *Object) Weight() int { return o.weight }
 
 // Kind is the row of the object's kind.
 func (o *Object) Kind() kinds.Kind { return o.kind }

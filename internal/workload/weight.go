@@ -7,9 +7,9 @@ import (
 )
 
 // heaviest bounds what is read off one object, in facts. The largest Pods that are published weigh
-// less than a tenth of it; what weighs more takes seconds to judge, however few bytes it has,
-// and a client could send nothing else. Five hundred containers with ten mounts each weigh 50,000.
-const heaviest = 60_000
+// less than 300; what weighs this much takes a second to judge, however few bytes it has, and a
+// client could send nothing else. Two hundred and fifty containers with ten mounts each weigh 23,500.
+const heaviest = 25_000
 
 // TooHeavyError says that an object has more facts than are read.
 type TooHeavyError struct{ Weight int }
@@ -19,8 +19,8 @@ func (e *TooHeavyError) Error() string {
 	return fmt.Sprintf("the object is too large to judge: it has about %d containers, mounts, words, variables, path elements and artifacts, and %d is the most", e.Weight, heaviest)
 }
 
-// weight is about how many facts an object has.
-func (o *Object) weight() int {
+// weigh counts about how many facts an object has.
+func (o *Object) weigh() int {
 	template := o.template()
 	containers, mounts, number, widest := 0, 0, 0, 0
 	for _, list := range [][]container{template.Spec.InitContainers, template.Spec.Containers, template.Spec.EphemeralContainers} {

@@ -36,7 +36,8 @@ func TestWhatIsTooLargeIsNotRead(t *testing.T) {
 		containers                      int
 		wantTooHeavy                    bool
 	}{
-		"a large Pod is read":             {container: mounts(10, "/var/lib/app/data"), containers: 500},
+		"a large Pod is read":             {container: mounts(10, "/var/lib/app/data"), containers: 250},
+		"a larger one is not":             {container: mounts(10, "/var/lib/app/data"), containers: 300, wantTooHeavy: true},
 		"many attributes of one mount":    {container: mounts(1, "/a"), containers: 1, volumes: attributes(3000)},
 		"many mounts of many attributes":  {container: mounts(3000, "/a"), containers: 1, volumes: attributes(3000), wantTooHeavy: true},
 		"nothing but containers":          {containers: 500_000, wantTooHeavy: true},
@@ -45,8 +46,8 @@ func TestWhatIsTooLargeIsNotRead(t *testing.T) {
 		"nothing but variables":           {container: `"env":[` + repeat(500_000, `{}`) + `]`, containers: 1, wantTooHeavy: true},
 		"a mount path of nothing else":    {container: mounts(1, strings.Repeat("/a", 2000)), containers: 1, wantTooHeavy: true},
 		"a deep mount path":               {container: mounts(10, strings.Repeat("/a", 50)), containers: 1},
-		"an artifact for a large Pod":     {annotations: asked(1), container: mounts(10, "/var/lib/app/data"), containers: 200},
-		"artifacts for a Pod of nothing":  {annotations: asked(10_000), containers: 1},
+		"an artifact for a large Pod":     {annotations: asked(1), container: mounts(10, "/var/lib/app/data"), containers: 150},
+		"artifacts for a Pod of nothing":  {annotations: asked(6000), containers: 1},
 		"many artifacts for a large Pod":  {annotations: asked(100), container: mounts(10, "/a"), containers: 100, wantTooHeavy: true},
 		"a script with colons is no list": {container: `"args":["sh","-c","` + strings.Repeat("a: b\\n", 2000) + `"]`, containers: 1},
 	} {
