@@ -34,7 +34,7 @@ var ErrRefused = errors.New("the record is refused")
 type Options struct {
 	// Sinks keep the records, each at its own pace: one that fails holds up no other. Without any, records are counted only.
 	Sinks []Sink
-	// PerNamespace bounds the records of one tenant namespace that a sink has yet to write. Default 100, as many as are
+	// PerNamespace bounds the records of one tenant namespace that a sink has never written. Default 100, as many as are
 	// kept of it in the cluster.
 	PerNamespace int
 	// Total bounds all records that a sink has yet to write. Default 10,000.

@@ -498,6 +498,141 @@ func TestWhatWasWrittenLatelyMakesRoomForWhatIsNew(t *testing.T) {
 	})
 }
 
+// TestARecountIsNoReasonToLoseWhatIsNew lets one namespace try 100 things again and again, more than the sink can write, and
+// others seldom: what somebody wants to hide.
+func TestARecountIsNoReasonToLoseWhatIsNew(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		sink := &fake{name: "rejections", fails: func(*auditv1alpha1.Rejection) error {
+			time.Sleep(time.Second / 10)
+			return nil
+		}}
+		r := run(t, audit.Options{Sinks: []audit.Sink{sink}, Interval: 10 * time.Second})
+		for second := range 600 {
+			for i := range 100 {
+				r.Record(rejection("shop", fmt.Sprint("noise", i)))
+			}
+			if second%60 == 30 {
+				r.Record(rejection("shop", fmt.Sprint("once", second)))
+			}
+			if second%5 == 2 {
+				r.Record(rejection("shop", "seldom"))
+			}
+			time.Sleep(time.Second)
+		}
+		r.end()
+		for i, record := range sink.written {
+			if waited := sink.at[i].Sub(record.FirstTime.Time); strings.HasPrefix(record.Name, "once") && waited > 3*time.Second {
+				t.Errorf("%s was written after %s", record.Name, waited)
+			}
+		}
+		want := map[string]int64{"seldom": 120}
+		for i := range 100 {
+			want[fmt.Sprint("noise", i)] = 600
+		}
+		for second := 30; second < 600; second += 60 {
+			want[fmt.Sprint("once", second)] = 1
+		}
+		if diff := cmp.Diff(want, sink.counts()); diff != "" {
+			t.Errorf("tries written (-want +got):\n%s", diff)
+		}
+		if got := r.metric(t, "plainspec_rejections_dropped_total"); got != 0 {
+			t.Errorf("%v tries dropped", got)
+		}
+	})
+}
+
+// TestManyNamesAreWrittenOnceAMinute has more things in one namespace than it may have new records.
+func TestManyNamesAreWrittenOnceAMinute(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const names, minutes, tries = 110, 60, 6
+		sink := &fake{name: "log"}
+		r := run(t, audit.Options{Sinks: []audit.Sink{sink}})
+		for range minutes * tries {
+			for i := range names {
+				r.Record(rejection("shop", fmt.Sprint("r", i)))
+				after(10 * time.Second / names)
+			}
+		}
+		r.end()
+		if got := len(sink.told()); got > names*(minutes+1) {
+			t.Errorf("%d writes of %d names in %d minutes", got, names, minutes)
+		}
+		for name, count := range sink.counts() {
+			if count != minutes*tries {
+				t.Errorf("%s has count %d, want %d", name, count, minutes*tries)
+			}
+		}
+		if got := r.metric(t, "plainspec_rejections_dropped_total"); got != 0 {
+			t.Errorf("%v tries dropped", got)
+		}
+	})
+}
+
+// TestWhatIsRememberedIsBounded holds that more names than that are written, and at the worst too often.
+func TestWhatIsRememberedIsBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const remembered, more = 40_000, 100
+		sink := &fake{name: "log"}
+		r := run(t, audit.Options{Sinks: []audit.Sink{sink}, PerNamespace: 2 * remembered, Total: 2 * remembered, Bytes: 1 << 30})
+		for range 2 {
+			for i := range remembered + more {
+				r.Record(rejection("shop", fmt.Sprint("r", i)))
+			}
+			after(2 * time.Second)
+		}
+		if got, most := len(sink.told()), remembered+more+remembered/10; got <= remembered+more || got > most {
+			t.Errorf("%d writes, want more than %d, and at most %d", got, remembered+more, most)
+		}
+		after(time.Minute)
+		for name, count := range sink.counts() {
+			if count != 2 {
+				t.Errorf("%s has count %d, want 2", name, count)
+			}
+		}
+	})
+}
+
+// TestWhatWasWrittenBeforeGivesWay holds which records are dropped when all is full: those that cost a count only.
+func TestWhatWasWrittenBeforeGivesWay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		sink := &fake{name: "rejections"}
+		r := run(t, audit.Options{Sinks: []audit.Sink{sink}, Total: 30})
+		record := func(prefix string, n int) {
+			for i := range n {
+				r.Record(rejection("shop", fmt.Sprint(prefix, i)))
+			}
+		}
+		record("old", 20)
+		after(2 * time.Second)
+		sink.become(errors.New("connection refused"))
+		record("old", 20)
+		record("new", 15)
+		if got := r.metric(t, "plainspec_rejections_dropped_total", "full"); got != 5 {
+			t.Errorf("%v tries dropped while recounts rest, want 5", got)
+		}
+		after(2 * time.Minute) // they are due
+		record("newer", 10)
+		record("newest", 10)
+		if got := r.metric(t, "plainspec_rejections_dropped_total", "full"); got != 20+5 {
+			t.Errorf("%v tries dropped in all, want 25", got)
+		}
+		sink.become(nil)
+		after(time.Minute)
+		got := map[string]int64{}
+		for name, count := range sink.counts() {
+			got[strings.TrimRight(name, "0123456789")] += count
+		}
+		want := map[string]int64{"old": 20, "new": 15, "newer": 10, "newest": 5}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("tries written (-want +got):\n%s", diff)
+		}
+	})
+}
+
 func TestTheRestIsWrittenAtTheEnd(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {

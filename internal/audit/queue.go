@@ -11,7 +11,7 @@ import (
 )
 
 // queue holds what one sink has yet to write, one entry for each record's name, within bounds that keep tenants apart:
-// room is made at the cost of the namespace that takes most of it.
+// room is made at the cost of the namespace that takes most of it, and there of what was written before.
 type queue struct {
 	perNamespace, total, maxBytes int
 	interval                      time.Duration
@@ -21,42 +21,46 @@ type queue struct {
 	mu       sync.Mutex
 	entries  map[string]*entry // by name
 	tenants  map[string]*tenant
+	lately   lately
 	byCount  ranking   // of tenants
 	byBytes  ranking   // of tenants
-	rotation []*tenant // those with something ready, in the order in which they are served
-	waiting  int       // entries with a record
-	bytes    int       // of their records
+	rotation []*tenant // those with something to be written now, in the order in which they are served
+	bytes    int       // of the records
 }
 
 // reset makes the queue empty.
 func (q *queue) reset() {
-	q.entries, q.tenants, q.rotation, q.waiting, q.bytes = map[string]*entry{}, map[string]*tenant{}, nil, 0, 0
+	q.entries, q.tenants, q.rotation, q.bytes = map[string]*entry{}, map[string]*tenant{}, nil, 0
+	q.lately = lately{due: map[string]time.Time{}}
 	q.byCount = ranking{size: func(t *tenant) int { return t.entries }, place: func(t *tenant) *int { return &t.placeByCount }}
 	q.byBytes = ranking{size: func(t *tenant) int { return t.bytes }, place: func(t *tenant) *int { return &t.placeByBytes }}
 }
 
-// tenant is a namespace with entries. Each of its entries is ready, or resting, or just being written.
+// tenant is a namespace with entries. Each of its entries is in one of its lists, or just being written.
 type tenant struct {
 	namespace string
-	ready     []*entry // to be written now, in this order
-	resting   []*entry // written less than an interval ago, the longest ago first
+	fresh     []*entry // never written, to be written now, in this order
+	again     []*entry // written before, to be written now, behind all that are fresh
+	resting   []*entry // written less than an interval ago
 	entries   int
+	unwritten int // of the entries, those that were never written
 	bytes     int
 	rotates   bool // is in the rotation
 
 	placeByCount, placeByBytes int
 }
 
-// entry is what is known of one name: what has yet to be written, or only that it was written lately.
+// entry is what has yet to be written of one name.
 type entry struct {
 	tenant *tenant
-	name   string
-	// record is one of those that were merged; nil if there is nothing to write. Sinks share it, so it is never changed.
+	// record is one of those that were merged. Sinks share it, so it is never changed.
 	record      *auditv1alpha1.Rejection
 	bytes       int
 	count       int64
 	first, last metav1.Time
-	// due is when a resting entry may be written again.
+	// written says that the sink has the name already, and lacks tries only.
+	written bool
+	// due is when a resting entry may be written.
 	due time.Time
 }
 
@@ -67,18 +71,12 @@ func (q *queue) add(record *auditv1alpha1.Rejection) {
 	e := q.entries[record.Name]
 	if e == nil {
 		e = q.insert(record)
-		e.tenant.enqueue(e, q)
-	}
-	if e.record == nil {
-		e.record = record
-		q.waiting++
-		q.weigh(e, weight(record))
 	}
 	e.merge(record.Count, record.FirstTime, record.LastTime)
 	q.shrink(e.tenant)
 }
 
-// insert makes an entry that holds nothing yet.
+// insert makes an entry without tries, which rests if its name was written lately.
 func (q *queue) insert(record *auditv1alpha1.Rejection) *entry {
 	t := q.tenants[record.Root.Namespace]
 	if t == nil {
@@ -87,16 +85,38 @@ func (q *queue) insert(record *auditv1alpha1.Rejection) *entry {
 		q.byCount.add(t)
 		q.byBytes.add(t)
 	}
-	e := &entry{tenant: t, name: record.Name}
-	q.entries[e.name] = e
-	t.entries++
-	q.byCount.update(t)
+	e := &entry{tenant: t, record: record, bytes: weight(record)}
+	e.due, e.written = q.lately.due[record.Name]
+	q.entries[record.Name] = e
+	q.weigh(e, 1)
+	if e.written {
+		t.resting = append(t.resting, e)
+	} else {
+		t.enqueue(e, q)
+	}
 	return e
 }
 
-// enqueue makes an entry the last of those that are ready.
+// weigh adds an entry to what its namespace takes, or takes it away if n is -1.
+func (q *queue) weigh(e *entry, n int) {
+	t := e.tenant
+	q.bytes += n * e.bytes
+	t.bytes += n * e.bytes
+	t.entries += n
+	if !e.written {
+		t.unwritten += n
+	}
+	q.byCount.update(t)
+	q.byBytes.update(t)
+}
+
+// enqueue makes an entry the last of those of its kind that are to be written now.
 func (t *tenant) enqueue(e *entry, q *queue) {
-	t.ready = append(t.ready, e)
+	if e.written {
+		t.again = append(t.again, e)
+	} else {
+		t.fresh = append(t.fresh, e)
+	}
 	if !t.rotates {
 		t.rotates = true
 		q.rotation = append(q.rotation, t)
@@ -116,98 +136,78 @@ func (e *entry) merge(count int64, first, last metav1.Time) {
 
 // shrink makes room after an addition to a namespace, which gives way where another is no larger.
 func (q *queue) shrink(added *tenant) {
-	for added.entries > q.perNamespace && q.evict(added, dropNamespace) {
+	for added.unwritten > q.perNamespace && q.evict(dropNamespace, &added.fresh) {
 	}
-	for len(q.entries) > q.total && q.evict(q.byCount.largest(added), dropTotal) {
+	for len(q.entries) > q.total && q.evictFrom(q.byCount.largest(added), dropTotal) {
 	}
-	for q.bytes > q.maxBytes && q.evict(q.byBytes.largest(added), dropBytes) {
-	}
-}
-
-// evict takes out the entry of a namespace that is missed least: for want of entries one that waits for nothing, the oldest
-// first; else the one that would be written last. It returns false if all that is there is just being written.
-func (q *queue) evict(t *tenant, reason string) bool {
-	if reason != dropBytes {
-		if i := slices.IndexFunc(t.resting, func(e *entry) bool { return e.record == nil }); i >= 0 {
-			q.forget(t.resting[i])
-			t.resting = slices.Delete(t.resting, i, i+1)
-			return true
-		}
-	}
-	list := &t.ready
-	if len(*list) == 0 {
-		list = &t.resting
-	}
-	for i, e := range slices.Backward(*list) {
-		if e.record != nil {
-			*list = slices.Delete(*list, i, i+1)
-			q.dropped(reason, e.count)
-			q.settle(e)
-			q.forget(e)
-			return true
-		}
-	}
-	return false
-}
-
-// settle says that nothing of an entry is to be written any more.
-func (q *queue) settle(e *entry) {
-	e.record, e.count = nil, 0
-	q.waiting--
-	q.weigh(e, 0)
-}
-
-// weigh says how much memory the record of an entry takes.
-func (q *queue) weigh(e *entry, bytes int) {
-	q.bytes += bytes - e.bytes
-	e.tenant.bytes += bytes - e.bytes
-	e.bytes = bytes
-	q.byBytes.update(e.tenant)
-}
-
-// forget removes an entry that is in no list of its namespace any more.
-func (q *queue) forget(e *entry) {
-	delete(q.entries, e.name)
-	e.tenant.entries--
-	q.byCount.update(e.tenant)
-	if e.tenant.entries == 0 {
-		delete(q.tenants, e.tenant.namespace)
-		q.byCount.remove(e.tenant)
-		q.byBytes.remove(e.tenant)
+	for q.bytes > q.maxBytes && q.evictFrom(q.byBytes.largest(added), dropBytes) {
 	}
 }
 
-// release makes ready what was written an interval before now and tried again since, and forgets what was not.
+// evictFrom takes out the entry of a namespace that is missed least: of one that was written before, only a count is lost.
+// It returns false if all that is there is just being written.
+func (q *queue) evictFrom(t *tenant, reason string) bool {
+	return q.evict(reason, &t.resting) || q.evict(reason, &t.again) || q.evict(reason, &t.fresh)
+}
+
+// evict takes out the last entry of a list, and returns false if there is none.
+func (q *queue) evict(reason string, list *[]*entry) bool {
+	last := len(*list) - 1
+	if last < 0 {
+		return false
+	}
+	e := (*list)[last]
+	*list = slices.Delete(*list, last, last+1)
+	q.dropped(reason, e.count)
+	q.remove(e)
+	return true
+}
+
+// remove removes an entry that is in no list of its namespace any more.
+func (q *queue) remove(e *entry) {
+	delete(q.entries, e.record.Name)
+	q.weigh(e, -1)
+	if t := e.tenant; t.entries == 0 {
+		delete(q.tenants, t.namespace)
+		q.byCount.remove(t)
+		q.byBytes.remove(t)
+	}
+}
+
+// release has written again what was written an interval before now and tried since.
 func (q *queue) release(now time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.lately.release(now)
 	for _, t := range q.tenants {
-		due := 0
-		for ; due < len(t.resting) && !t.resting[due].due.After(now); due++ {
-			if e := t.resting[due]; e.record != nil {
+		t.resting = slices.DeleteFunc(t.resting, func(e *entry) bool {
+			due := !e.due.After(now)
+			if due {
 				t.enqueue(e, q)
-			} else {
-				q.forget(e)
 			}
-		}
-		t.resting = slices.Delete(t.resting, 0, due)
+			return due
+		})
 	}
 }
 
-// take returns the next record to write, its entry, and false if nothing is ready. Namespaces take turns. The entry is to be
-// given back with rest or retry.
+// take returns the next record to write, its entry, and false if nothing is to be written now. Namespaces take turns. The
+// entry is to be given back with rest or retry.
 func (q *queue) take() (*entry, auditv1alpha1.Rejection, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for len(q.rotation) > 0 {
 		t := q.rotation[0]
 		q.rotation, t.rotates = slices.Delete(q.rotation, 0, 1), false
-		if len(t.ready) == 0 {
+		list := &t.fresh
+		if len(*list) == 0 {
+			list = &t.again
+		}
+		if len(*list) == 0 {
 			continue // its entries were dropped
 		}
-		e := t.ready[0]
-		t.ready = slices.Delete(t.ready, 0, 1)
-		if len(t.ready) > 0 {
+		e := (*list)[0]
+		*list = slices.Delete(*list, 0, 1)
+		if len(t.fresh)+len(t.again) > 0 {
 			t.rotates = true
 			q.rotation = append(q.rotation, t)
 		}
@@ -223,10 +223,15 @@ func (q *queue) take() (*entry, auditv1alpha1.Rejection, bool) {
 func (q *queue) rest(e *entry, now time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	due := now.Add(q.interval)
+	q.lately.add(e.record.Name, due)
 	if e.count == 0 {
-		q.settle(e)
+		q.remove(e)
+		return
 	}
-	e.due = now.Add(q.interval)
+	q.weigh(e, -1)
+	e.written, e.due = true, due
+	q.weigh(e, 1)
 	e.tenant.resting = append(e.tenant.resting, e)
 }
 
@@ -255,7 +260,7 @@ func (q *queue) abandon() (tries int64) {
 func (q *queue) pending() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.waiting
+	return len(q.entries)
 }
 
 // weight is about how many bytes a record takes in memory.
