@@ -93,6 +93,32 @@ func TestTurnsComeOneAfterTheOther(t *testing.T) {
 	})
 }
 
+// TestWhatIsAskedGrowsWithTheObject holds that twice as many mounts are not four times the work: three thousand took a
+// minute. Allocations are the measure, which time is not.
+//
+//nolint:paralleltest // it counts the allocations of the process
+func TestWhatIsAskedGrowsWithTheObject(t *testing.T) {
+	library, err := policy.Load(t.Context(), policy.Options{Library: policies.FS})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := reviewer(t, Options{Set: library})
+	for name, image := range map[string]string{"of a server": "tomcat", "of what fetches code": "git:1.2.3", "of an init container": "shop:1.2.3"} {
+		t.Run(name, func(t *testing.T) {
+			allocations := func(n int) float64 {
+				object := []byte(strings.Replace(string(mounting(n)), `"image":"tomcat"`, `"image":"`+image+`"`, 1))
+				if name == "of an init container" {
+					object = []byte(strings.Replace(string(object), `"containers":[`, `"containers":[{"name":"m","image":"tomcat:9.0.1","volumeMounts":[{"name":"v","mountPath":"/m"}]}],"initContainers":[`, 1))
+				}
+				return testing.AllocsPerRun(1, func() { review(t, r, create(object), day) })
+			}
+			if once, twice := allocations(400), allocations(800); twice > 2.5*once {
+				t.Errorf("800 mounts take %.0f allocations, 400 take %.0f", twice, once)
+			}
+		})
+	}
+}
+
 // TestLargeObjectsDoNotTakeTheMemory holds what stays reachable while as many large objects are reviewed at once as the
 // server lets in by default: the chart's limit is 256 MiB. A run of the garbage collector is the measure.
 //

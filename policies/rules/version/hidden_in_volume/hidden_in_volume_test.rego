@@ -228,6 +228,12 @@ test_finds_weakly_when_the_container_writes_another_volume if {
 	found == {_weak("/code", "/code holds code by habit")}
 }
 
+test_finds_weakly_when_several_fetch_and_names_one if {
+	fetchers := [_mount({"container": name, "role": "init", "path": "/dir", "image": "git"}) | some name in ["second", "first"]]
+	found := hidden_in_volume.findings with input as _input(array.concat([_mount({"image": "node", "path": "/dir"})], fetchers))
+	found == {_weak("/dir", `container "first" fetches source code into it`)}
+}
+
 test_finds_weakly_when_a_runtime_reads_what_another_fetches if {
 	every other in [
 		_mount({"container": "clone", "role": "init", "path": "/dir", "image": "git"}),
