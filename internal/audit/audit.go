@@ -54,7 +54,7 @@ type Options struct {
 
 func (o *Options) setDefaults() {
 	if o.PerNamespace == 0 {
-		o.PerNamespace = 100
+		o.PerNamespace = auditv1alpha1.KeptPerNamespace
 	}
 	if o.Total == 0 {
 		o.Total = 10_000

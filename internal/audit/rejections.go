@@ -40,13 +40,11 @@ type RejectionsOptions struct {
 	Config *rest.Config
 	// Namespace is the one in which objects are kept.
 	Namespace string
-	// PerNamespace is how many objects are kept of one tenant namespace. Default 100: more than a person reads of one team,
-	// and one page of a list.
+	// PerNamespace is how many objects are kept of one tenant namespace. Default KeptPerNamespace of api/audit.
 	PerNamespace int
-	// Total is how many are kept of all. Default 10,000, of 2 to 3 KiB each: they share etcd with the cluster, whose usual
-	// limit is 2 GiB.
+	// Total is how many are kept of all. Default KeptInAll.
 	Total int
-	// MaxAge is how long an object is kept after its last try. Default 30 days.
+	// MaxAge is how long an object is kept after its last try. Default KeptFor.
 	MaxAge time.Duration
 	// Registerer takes the metrics, Logger is told when what is to be deleted cannot be.
 	Registerer prometheus.Registerer

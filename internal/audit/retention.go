@@ -52,13 +52,13 @@ func newRetention(c client.Client, o *RejectionsOptions) (*retention, error) {
 		}),
 	}
 	if r.perNamespace == 0 {
-		r.perNamespace = 100
+		r.perNamespace = auditv1alpha1.KeptPerNamespace
 	}
 	if r.total == 0 {
-		r.total = 10_000
+		r.total = auditv1alpha1.KeptInAll
 	}
 	if r.maxAge == 0 {
-		r.maxAge = 30 * 24 * time.Hour
+		r.maxAge = auditv1alpha1.KeptFor
 	}
 	if err := o.Registerer.Register(r.errors); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)

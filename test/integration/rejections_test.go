@@ -174,16 +174,19 @@ func TestARefusalIsRecorded(t *testing.T) {
 	owned := pod("", program("step", "busybox:latest"))
 	owned.OwnerReferences = []metav1.OwnerReference{{APIVersion: "argoproj.io/v1alpha1", Kind: "Workflow", Name: "nightly", UID: "1f0c", Controller: &yes}}
 	owned.Name = "nightly-1"
-	ownedID := k.refused(manifest(t, owned), "create", "-f", "-")
+	const operator = "system:serviceaccount:argo:workflow-controller"
+	ownedID := k.refused(manifest(t, owned), append(as(operator), "create", "-f", "-")...)
 	for _, name := range []string{"nightly-2", "nightly-3"} {
 		owned.Name = name
 		k.refused(manifest(t, generated), "create", "-f", "-")
-		k.refused(manifest(t, owned), "create", "-f", "-")
+		k.refused(manifest(t, owned), append(as(operator), "create", "-f", "-")...)
 	}
+	// What somebody else says of an owner is no root.
+	forgedID := k.refused(manifest(t, owned), "create", "-f", "-")
 	k.fails(manifest(t, pod("dry", program("dry", "nginx"))), "create", "-f", "-", "--dry-run=server")
 
 	ended(t, s)
-	want := map[string]int64{id: 3, generatedID: 3, ownedID: 3}
+	want := map[string]int64{id: 3, generatedID: 3, ownedID: 3, forgedID: 1}
 	if diff := cmp.Diff(want, records.kept()); diff != "" {
 		t.Errorf("Rejections (-want +got):\n%s", diff)
 	}
@@ -192,6 +195,9 @@ func TestARefusalIsRecorded(t *testing.T) {
 	}
 	if got, want := records.get("{.root.text} {.root.name}", "rejection", ownedID), "Workflow records/nightly nightly"; got != want {
 		t.Errorf("the root of the owned Pods is %q, want %q", got, want)
+	}
+	if got, want := records.get("{.root.text}", "rejection", forgedID), "Pod records/nightly-3"; got != want {
+		t.Errorf("the root of a Pod with a forged owner is %q, want %q", got, want)
 	}
 	if got, want := records.get("{.root.text} {.root.name}", "rejection", generatedID), "Pod records/job-* job-*"; got != want {
 		t.Errorf("the root of the Pods with generated names is %q, want %q", got, want)
