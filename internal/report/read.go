@@ -108,7 +108,7 @@ func (s Source) Nothing(f Filter, all int) string {
 	}
 	switch {
 	case all == 0 && f.Namespace == "":
-		return fmt.Sprintf("no rejections match%s: none is recorded in namespace %q; is Plainspec installed there? see --plainspec-namespace", asked, s.Namespace)
+		return fmt.Sprintf("no rejections match%s: none is recorded in namespace %q, where one is seconds after its refusal; is Plainspec installed there? see --plainspec-namespace", asked, s.Namespace)
 	case all == 0:
 		return fmt.Sprintf("no rejections match%s: none is recorded of namespace %q", asked, visible(f.Namespace))
 	}

@@ -155,7 +155,7 @@ func TestNothing(t *testing.T) {
 		all    int
 		want   string
 	}{
-		"nothing is recorded":             {Filter{}, 0, `no rejections match: none is recorded in namespace "plainspec-system"; is Plainspec installed there? see --plainspec-namespace`},
+		"nothing is recorded":             {Filter{}, 0, `no rejections match: none is recorded in namespace "plainspec-system", where one is seconds after its refusal; is Plainspec installed there? see --plainspec-namespace`},
 		"nothing is of the namespace":     {Filter{Namespace: "shop"}, 0, `no rejections match (namespace shop): none is recorded of namespace "shop"`},
 		"others are there":                {Filter{Outcome: "Denied", Rules: []string{"a.b", "c.d"}, User: "jane\x1b", Since: &since}, 3, `no rejections match (outcome denied, rules a.b or c.d, user jane\x1b, since 2026-02-28 12:00 UTC): 3 others are recorded; see --rule, --user, --since, --outcome`},
 		"others are there of one rule":    {Filter{Rules: []string{"a.b"}}, 1, `no rejections match (rule a.b): 1 other is recorded; see --rule`},

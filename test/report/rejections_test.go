@@ -151,7 +151,7 @@ func (s *story) uninstalled(t *testing.T) {
 }
 
 func (s *story) nothing(t *testing.T) {
-	none := `no rejections match: none is recorded in namespace "plainspec-system"; is Plainspec installed there? see --plainspec-namespace` + "\n"
+	none := `no rejections match: none is recorded in namespace "plainspec-system", where one is seconds after its refusal; is Plainspec installed there? see --plainspec-namespace` + "\n"
 	if out := s.says(t, s.Kubeconfig(), 0, none, "list"); out != "" {
 		t.Errorf("the list is %q, want nothing", out)
 	}
