@@ -12,6 +12,8 @@ type limits struct {
 	reviewShutdown time.Duration
 	probeShutdown  time.Duration
 	waitersPerSlot int64
+	largeBody      int64
+	largeBodies    int64
 }
 
 func defaultLimits() limits {
@@ -37,5 +39,9 @@ func defaultLimits() limits {
 		// What waits holds a connection and a goroutine, some 50 KiB. At 1 ms per review the last of a full queue waits
 		// 16 ms, so a longer queue would only hide that something is wrong.
 		waitersPerSlot: 16,
+		// Five times a Pod of ten containers. 32 reviews of that are 4 MiB; what is larger shares 16 MiB, twice the longest
+		// review that is read, of which a review takes about three times as much memory.
+		largeBody:   128 << 10,
+		largeBodies: 16 << 20,
 	}
 }

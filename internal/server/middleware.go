@@ -58,6 +58,7 @@ func newRequestMetrics(registerer prometheus.Registerer) (*requestMetrics, error
 // middleware wraps the handler of reviews, outermost first.
 func (s *Server) middleware(handler http.Handler) http.Handler {
 	handler = s.limit(handler)
+	handler = s.limitLarge(handler)    // Outside of the other, so that what is large waits without a place.
 	handler = s.recoverPanics(handler) // Inside the metrics, which would not see a request that panics.
 	handler = withDeadline(handler)
 	handler = s.closeWhileDraining(handler)
@@ -116,6 +117,38 @@ func (s *Server) limit(next http.Handler) http.Handler {
 			return
 		}
 		defer slots.Release(1)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// limitLarge lets as many large requests through at once as their bodies fit into largeBodies. Others wait for them, but no more are
+// under way and wait than requests may be handled at once.
+func (s *Server) limitLarge(next http.Handler) http.Handler {
+	bodies := semaphore.NewWeighted(s.limits.largeBodies)
+	places := semaphore.NewWeighted(int64(s.options.MaxInFlight))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		size := r.ContentLength
+		if 0 <= size && size <= s.limits.largeBody {
+			next.ServeHTTP(w, r)
+			return
+		}
+		if size < 0 || size > s.limits.largeBodies { // unknown, or too large for any handler
+			size = s.limits.largeBodies
+		}
+		err := errQueueFull
+		if places.TryAcquire(1) {
+			defer places.Release(1)
+			err = bodies.Acquire(r.Context(), size)
+		}
+		if errors.Is(err, context.Canceled) {
+			return // The client left; nobody reads an answer.
+		}
+		if err != nil {
+			s.metrics.overloaded.Inc()
+			s.options.Overloaded.ServeHTTP(w, r)
+			return
+		}
+		defer bodies.Release(size)
 		next.ServeHTTP(w, r)
 	})
 }

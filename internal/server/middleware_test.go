@@ -201,6 +201,47 @@ func TestOverload(t *testing.T) {
 	}
 }
 
+// A large request waits for other large ones, and no other request for it.
+func TestLargeRequestsShareTheMemory(t *testing.T) {
+	t.Parallel()
+	handler := newBlocked()
+	p := start(t, setup{
+		prepare: func(s *server.Server) { s.LimitLarge(10, 40) },
+		options: server.Options{MaxInFlight: 3, Handler: handler},
+	})
+	var group errgroup.Group
+	send := func(size int) {
+		group.Go(func() error {
+			if got, err := p.post(p.client(nil), "?timeout=30s", strings.Repeat("x", size)); err != nil || got != "200 admitted" {
+				return fmt.Errorf("a request of %d bytes got %q, %w", size, got, errors.Join(err))
+			}
+			return nil
+		})
+	}
+	send(30)
+	<-handler.arrived
+	// It does not fit beside the first one, and gets no answer until that has ended.
+	if got, err := p.post(p.client(nil), "?timeout=1s", strings.Repeat("x", 30)); err != nil || got != "503 overloaded" {
+		t.Errorf("a large request beside another: %q, %v; want 503 overloaded", got, err)
+	}
+	send(30)
+	send(1000) // as large as all
+	p.eventually("two wait", func() bool { return p.metric("plainspec_http_requests_in_flight") == 3 })
+	// No more may wait than may be handled, and others go by.
+	if got, err := p.post(p.client(nil), "?timeout=30s", strings.Repeat("x", 11)); err != nil || got != "503 overloaded" {
+		t.Errorf("a large request beyond those that may wait: %q, %v; want 503 overloaded", got, err)
+	}
+	send(10)
+	<-handler.arrived
+	close(handler.release)
+	if err := group.Wait(); err != nil {
+		t.Error(err)
+	}
+	if got := p.metric("plainspec_http_requests_overloaded_total"); got != 2 {
+		t.Errorf("plainspec_http_requests_overloaded_total = %v, want 2", got)
+	}
+}
+
 func TestOverloadHasAnAnswerOfItsOwn(t *testing.T) {
 	t.Parallel()
 	handler := newBlocked()
