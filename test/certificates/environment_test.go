@@ -159,7 +159,7 @@ func (i *installation) startServer(t *testing.T) {
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	for range 100 {
-		address := fmt.Sprintf("%s:%d", host, 20000+rand.IntN(12000))
+		address := fmt.Sprintf("%s:%d", host, 20000+rand.IntN(1000))
 		listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", address)
 		if err == nil {
 			if err := listener.Close(); err != nil {

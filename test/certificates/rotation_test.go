@@ -82,7 +82,7 @@ func (i *installation) becomesReadyOnlyWhenItIsTrusted(t *testing.T) {
 	t.Helper()
 	i.saysWhy(t, `ValidatingWebhookConfiguration "plainspec" does not exist: install it, or name another one with --webhook-configuration`)
 	i.register(t)
-	i.saysWhy(t, `webhook "children.validate.plainspec.dev" of ValidatingWebhookConfiguration "plainspec": its CA bundle is empty: `+
+	i.saysWhy(t, `webhook "break-glass.validate.plainspec.dev" of ValidatingWebhookConfiguration "plainspec": its CA bundle is empty: `+
 		`wait for cert-manager's cainjector to fill it in, or look at its log`)
 	i.edit(t, func(annotations map[string]string, _ []*admissionregistrationv1.WebhookClientConfig) {
 		annotations["cert-manager.io/inject-ca-from"] = namespace + "/" + certs.ServingName(name)
@@ -217,7 +217,7 @@ func (i *installation) saysThatABundleIsWrong(t *testing.T) {
 			webhook.CABundle = other
 		}
 	})
-	i.saysWhy(t, `webhook "children.validate.plainspec.dev" of ValidatingWebhookConfiguration "plainspec": its CA bundle does not sign the serving certificate: `+
+	i.saysWhy(t, `webhook "roots.validate.plainspec.dev" of ValidatingWebhookConfiguration "plainspec": its CA bundle does not sign the serving certificate: `+
 		`x509: certificate signed by unknown authority: compare it with ca.crt in the certificate directory`)
 }
 

@@ -10,11 +10,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	corev1 "k8s.io/api/core/v1"
@@ -54,7 +56,8 @@ type environment struct {
 	program  string // the server
 	cli      string // plainspec
 	auditLog string
-	server   *server // judges every namespace that has no server of its own
+	server   *server      // judges every namespace that has no server of its own
+	ports    atomic.Int64 // given out, from a random one on
 }
 
 // startEnvironment starts a cluster with controllers and two fake nodes, and a registered server
@@ -63,6 +66,7 @@ func startEnvironment(progress io.Writer) (_ *environment, err error) {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
 	e := &environment{}
+	e.ports.Store(rand.Int64N(11000))
 	defer func() {
 		if err != nil {
 			// The error may point to logs, unless somebody ended the start.

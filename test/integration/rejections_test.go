@@ -255,7 +255,7 @@ type proxy struct {
 // proxied returns a proxy that is closed, and a kubeconfig that goes through it.
 func proxied(t *testing.T, kubeconfig string) (p *proxy, through string) {
 	t.Helper()
-	address, err := freeAddress(t.Context())
+	address, err := shared.freeAddress(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -95,10 +94,10 @@ func (e *environment) newServer(ctx context.Context, o serverOptions) (*server, 
 	}
 	s := &server{environment: e, options: o, dir: filepath.Join(e.dir, "server-"+o.name)}
 	var err error
-	if s.address, err = freeAddress(ctx); err != nil {
+	if s.address, err = e.freeAddress(ctx); err != nil {
 		return nil, err
 	}
-	if s.probe, err = freeAddress(ctx); err != nil {
+	if s.probe, err = e.freeAddress(ctx); err != nil {
 		return nil, err
 	}
 	if err := s.certify(o.certificate); err != nil {
@@ -118,11 +117,11 @@ func (s *server) certify(o certs.LocalOptions) (err error) {
 	return err
 }
 
-// freeAddress finds a port below those that the kernel gives to clients: a server that is
-// started again must find its port free.
-func freeAddress(ctx context.Context) (string, error) {
+// freeAddress finds a port below those that the kernel gives to clients, and none twice: a server
+// that is started later, or again, must find its port free.
+func (e *environment) freeAddress(ctx context.Context) (string, error) {
 	for range 100 {
-		address := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000))
+		address := fmt.Sprintf("127.0.0.1:%d", 21000+e.ports.Add(1)%11000)
 		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 		if err == nil {
 			return address, listener.Close()
