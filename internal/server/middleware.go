@@ -108,12 +108,8 @@ func (s *Server) limit(next http.Handler) http.Handler {
 			err = slots.Acquire(r.Context(), 1)
 		}
 		s.metrics.waiting.Add(-1)
-		if errors.Is(err, context.Canceled) {
-			return // The client left; nobody reads an answer.
-		}
 		if err != nil {
-			s.metrics.overloaded.Inc()
-			s.options.Overloaded.ServeHTTP(w, r)
+			s.turnAway(w, r, err)
 			return
 		}
 		defer slots.Release(1)
@@ -121,8 +117,8 @@ func (s *Server) limit(next http.Handler) http.Handler {
 	})
 }
 
-// limitLarge lets as many large requests through at once as their bodies fit into largeBodies. Others wait for them, but no more are
-// under way and wait than requests may be handled at once.
+// limitLarge lets as many large requests through at once as their bodies fit into largeBodies. Others wait for them, but no
+// more are under way and wait than requests may be handled at once.
 func (s *Server) limitLarge(next http.Handler) http.Handler {
 	bodies := semaphore.NewWeighted(s.limits.largeBodies)
 	places := semaphore.NewWeighted(int64(s.options.MaxInFlight))
@@ -140,17 +136,22 @@ func (s *Server) limitLarge(next http.Handler) http.Handler {
 			defer places.Release(1)
 			err = bodies.Acquire(r.Context(), size)
 		}
-		if errors.Is(err, context.Canceled) {
-			return // The client left; nobody reads an answer.
-		}
 		if err != nil {
-			s.metrics.overloaded.Inc()
-			s.options.Overloaded.ServeHTTP(w, r)
+			s.turnAway(w, r, err)
 			return
 		}
 		defer bodies.Release(size)
 		next.ServeHTTP(w, r)
 	})
+}
+
+// turnAway answers a request that got no turn, for the reason of err.
+func (s *Server) turnAway(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, context.Canceled) {
+		return // The client left; nobody reads an answer.
+	}
+	s.metrics.overloaded.Inc()
+	s.options.Overloaded.ServeHTTP(w, r)
 }
 
 // errQueueFull says that as many requests wait as may.
