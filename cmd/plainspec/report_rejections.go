@@ -71,14 +71,14 @@ func (f *rejectionFlags) read(command *cobra.Command, c *clusterFlags, s streams
 		return nil, err
 	}
 	// Only all of a namespace's records say whether it is full.
-	records, all, err := source.Read(command.Context(), report.Filter{Namespace: filter.Namespace})
+	records, err := source.Read(command.Context(), filter.Namespace)
 	if err != nil {
 		return nil, err
 	}
 	rejections := report.NewRejections(records, filter, now)
 	var notes []string
 	if len(rejections.Rejections) == 0 {
-		notes = append(notes, source.Nothing(filter, all))
+		notes = append(notes, source.Nothing(filter, len(records)))
 	}
 	if note := rejections.Note(); note != "" {
 		notes = append(notes, note)

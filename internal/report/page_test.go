@@ -164,7 +164,7 @@ func TestGrouped(t *testing.T) {
 // TestPageRunsNoScript holds that a browser would apply the page's style and nothing else.
 func TestPageRunsNoScript(t *testing.T) {
 	t.Parallel()
-	records, _, err := recorded(t).Read(t.Context(), Filter{})
+	records, err := recorded(t).Read(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}

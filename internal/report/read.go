@@ -64,13 +64,14 @@ func NewClient(config *rest.Config) (client.Reader, error) {
 	return c, nil
 }
 
-// Read returns the records that a filter takes, the latest first, and how many there are in all; where the filter names
-// a namespace, in all of that namespace. Nothing in them can command a terminal.
-func (s Source) Read(ctx context.Context, f Filter) (records []auditv1alpha1.Rejection, all int, err error) {
+// Read returns all records of a tenant namespace, or of all if it is empty, the latest first. Nothing in them can command a
+// terminal.
+func (s Source) Read(ctx context.Context, namespace string) ([]auditv1alpha1.Rejection, error) {
 	options := []client.ListOption{client.InNamespace(s.Namespace)}
-	if f.Namespace != "" {
-		options = append(options, client.MatchingLabels{auditv1alpha1.NamespaceLabel: f.Namespace})
+	if namespace != "" {
+		options = append(options, client.MatchingLabels{auditv1alpha1.NamespaceLabel: namespace})
 	}
+	var records []auditv1alpha1.Rejection
 	pages := pager.New(func(ctx context.Context, page metav1.ListOptions) (runtime.Object, error) {
 		var list auditv1alpha1.RejectionList
 		err := s.Client.List(ctx, &list, append(slices.Clone(options), client.Limit(page.Limit), client.Continue(page.Continue))...)
@@ -79,25 +80,24 @@ func (s Source) Read(ctx context.Context, f Filter) (records []auditv1alpha1.Rej
 	if s.PageSize > 0 {
 		pages.PageSize = s.PageSize
 	}
-	err = pages.EachListItem(ctx, metav1.ListOptions{}, func(o runtime.Object) error {
+	err := pages.EachListItem(ctx, metav1.ListOptions{}, func(o runtime.Object) error {
 		record, ok := o.(*auditv1alpha1.Rejection)
 		if !ok {
 			return fmt.Errorf("the server sent a %T", o)
 		}
-		all++
-		if f.matches(record) {
+		if namespace == "" || record.Root.Namespace == namespace {
 			clean(reflect.ValueOf(record).Elem())
 			records = append(records, *record)
 		}
 		return nil
 	})
 	if err != nil {
-		return nil, 0, s.explain(err)
+		return nil, s.explain(err)
 	}
 	slices.SortFunc(records, func(a, b auditv1alpha1.Rejection) int {
 		return cmp.Or(b.LastTime.Compare(a.LastTime.Time), strings.Compare(a.Name, b.Name))
 	})
-	return records, all, nil
+	return records, nil
 }
 
 // Nothing says that a filter takes none of all records, and why that may be.
@@ -153,10 +153,11 @@ func (s Source) Get(ctx context.Context, id string) (*auditv1alpha1.Rejection, e
 
 // find looks for an id by its beginning.
 func (s Source) find(ctx context.Context, id string) (*auditv1alpha1.Rejection, error) {
-	records, all, err := s.Read(ctx, Filter{})
+	records, err := s.Read(ctx, "")
 	if err != nil {
 		return nil, err
 	}
+	all := len(records)
 	records = slices.DeleteFunc(records, func(r auditv1alpha1.Rejection) bool { return !strings.HasPrefix(r.Name, id) })
 	switch {
 	case len(records) == 1:

@@ -33,7 +33,7 @@ func (a *assessment) readRecords(ctx context.Context) error {
 		return err
 	}
 	// All are read, since all together fill a namespace, and tell how far back records go.
-	records, _, err := a.Source.Read(ctx, Filter{Namespace: a.Namespace})
+	records, err := a.Source.Read(ctx, a.Namespace)
 	switch {
 	case errors.Is(err, errNoDefinition):
 		why := errNoDefinition.Error()

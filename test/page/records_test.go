@@ -142,7 +142,7 @@ func write(t *testing.T, records []auditv1alpha1.Rejection, f report.Filter) (st
 	}
 	held := fake.NewClientBuilder().WithScheme(scheme).WithLists(&auditv1alpha1.RejectionList{Items: records}).Build()
 	source := report.Source{Client: held, Namespace: "plainspec-system"}
-	read, _, err := source.Read(t.Context(), report.Filter{Namespace: f.Namespace})
+	read, err := source.Read(t.Context(), f.Namespace)
 	if err != nil {
 		t.Fatal(err)
 	}
