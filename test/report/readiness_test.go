@@ -42,16 +42,7 @@ const controlled = `{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "co
 // TestReadinessOfABrownfield asks the CLI, as people do, about a cluster with workloads of all kinds, whose controllers
 // have made children of them, and with what the chart installs for it.
 func TestReadinessOfABrownfield(t *testing.T) {
-	c, err := cluster.Start(t.Context(), cluster.Options{Controllers: true, Nodes: 1, Progress: os.Stderr})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	s := &story{Cluster: c, cli: buildCLI(t)}
+	s := newStory(t, cluster.Options{Controllers: true, Nodes: 1, Progress: os.Stderr})
 	s.install(t)
 	s.brownfield(t)
 
@@ -70,6 +61,21 @@ type story struct {
 	*cluster.Cluster
 
 	cli string
+}
+
+// newStory starts a cluster, which ends with the test.
+func newStory(t *testing.T, o cluster.Options) *story {
+	t.Helper()
+	c, err := cluster.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &story{Cluster: c, cli: buildCLI(t)}
 }
 
 // buildCLI compiles the CLI as it is shipped.
