@@ -53,8 +53,9 @@ type ChainOptions struct {
 func ServingName(name string) string { return name + "-serving" }
 
 // Chain returns what cert-manager makes the serving certificate from: a self-signed issuer, the authority's certificate,
-// the authority's issuer and the serving certificate, in this order; the last alone if o.Issuer signs it. It needs cert-manager 1.18 or newer; from 1.21 on,
-// its cainjector keeps the old authority beside the new one, so that neither is missing while a leaf changes.
+// the authority's issuer and the serving certificate, in this order; the last alone if o.Issuer signs it. It needs
+// cert-manager 1.18 or newer; from 1.21 on, its cainjector keeps the old authority beside the new one, so that neither is
+// missing while a leaf changes.
 func Chain(o ChainOptions) ([]client.Object, error) {
 	if o.CertificateDuration == 0 {
 		o.CertificateDuration = DefaultCertificateDuration

@@ -45,6 +45,7 @@ var expressions = strings.NewReplacer(
 	`,"`+controller+`"]`, `{{ range .Values.configuration.controllers }},{{ toJson .user }}{{ end }}]`,
 	`["`+group+`"]`, `{{ include "plainspec.breakGlassGroups" . }}`,
 	name, `{{ include "plainspec.fullname" . }}`,
+	"namespace: "+namespace, `namespace: {{ .Release.Namespace | quote }}`,
 	namespace, `{{ .Release.Namespace }}`,
 	failure, `{{ ternary "Fail" "Ignore" (eq .Values.enforcement "enforce") }}`,
 )
@@ -55,7 +56,6 @@ var lines = []struct {
 	template string
 }{
 	{regexp.MustCompile(`(?m)^( *)` + labels + `: "[^\n]*$`), `{{- include "plainspec.labels" . | nindent %d }}`},
-	{regexp.MustCompile(`(?m)^( *)namespace: ` + namespace + `$`), `namespace: {{ .Release.Namespace | quote }}`},
 	{regexp.MustCompile(`(?m)^( *)name: ` + issuer + `$`), `{{- include "plainspec.issuerRef" . | nindent %d }}`},
 	{regexp.MustCompile(`(?m)^( *)- ` + exempt + `\n *- ` + namespace + `$`), `{{- include "plainspec.exemptNamespaces" . | nindent %d }}`},
 	{regexp.MustCompile(`(?m)^( *)caBundle: ` + base64.StdEncoding.EncodeToString([]byte(authority)) + `$`), `{{- include "plainspec.caBundle" . | nindent %d }}`},
@@ -206,9 +206,6 @@ func fill(text string) (string, error) {
 	for _, l := range lines {
 		text = l.line.ReplaceAllStringFunc(text, func(line string) string {
 			indent := len(l.line.FindStringSubmatch(line)[1])
-			if !strings.Contains(l.template, "%d") {
-				return strings.Repeat(" ", indent) + l.template
-			}
 			return strings.Repeat(" ", indent) + fmt.Sprintf(l.template, indent)
 		})
 	}
