@@ -179,7 +179,7 @@ func (c *Command) simple(word string) string {
 }
 
 // namesSecret reports whether a word is the name of a secret, as in aws configure set
-// aws_secret_access_key … and npm config set //registry.npmjs.org/:_authToken ….
+// aws_secret_access_key … and npm config set //npm.example.com/:_authToken ….
 func namesSecret(word string) bool {
 	if at := strings.LastIndex(word, "/:_"); at >= 0 {
 		word = word[at+len("/:_"):]

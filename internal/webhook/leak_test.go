@@ -129,7 +129,7 @@ var commands = []string{
 	"mysqlslap -p%s", "mysqlbinlog -p%s", "mysql -spo%s", "mongo -p%s", "unrar x -p%s", "plink -pw %s", "mytool -p %s", "ldapsearch -xw %s", "snmpwalk -A %s -X %s",
 	"mysql -h redis -p%s", "su-exec jane mytool -p %s", "kubectl exec p -- mytool -p %s", "ssh -p 22 h mytool -p %s", "sudo -u jane mysql -p%s", "timeout 5 mysql -p%s",
 	// Names.
-	"app DB_PW=%s", "app --db-pw=%s", "app --bind-pw %s", "app --passcode=%s", "env GOOGLE_CREDENTIALS_JSON=%s", "app --auth-json=%s", "npm config set //registry.npmjs.org/:_authToken %s", "export PASSWORD+=%s",
+	"app DB_PW=%s", "app --db-pw=%s", "app --bind-pw %s", "app --passcode=%s", "env GOOGLE_CREDENTIALS_JSON=%s", "app --auth-json=%s", "npm config set //npm.example.com/:_authToken %s", "export PASSWORD+=%s",
 	"openssl rsa -passin pass:%s", "helm --set env[0].name=DB_PASSWORD,env[0].value=%s", "kubectl create secret generic foo --from-literal=foo=%s",
 	"aws configure set aws_secret_access_key %s", "redis-cli config set requirepass %s", "aws --parameters ParameterKey=DbPassword,ParameterValue=%s",
 	// Forms.
