@@ -152,10 +152,8 @@ func (e *environment) helm(ctx context.Context, program string, values string, a
 	if values != "" {
 		args = append(args, "--values", "-")
 	}
-	command := exec.CommandContext(ctx, program, args...)
+	command := cluster.HelmCommand(ctx, program, e.dir, e.cluster.Kubeconfig(), args...)
 	command.Stdin = strings.NewReader(values)
-	// Nothing of the user's own Helm is read or written.
-	command.Env = append(os.Environ(), "KUBECONFIG="+e.cluster.Kubeconfig(), "HELM_CONFIG_HOME="+e.dir, "HELM_CACHE_HOME="+e.dir, "HELM_DATA_HOME="+e.dir)
 	var stdout, stderr bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, &stderr
 	if err := command.Run(); err != nil {

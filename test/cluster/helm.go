@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
+	"os/exec"
 	"path/filepath"
 )
 
@@ -27,6 +29,13 @@ func Helm(ctx context.Context, major string, progress io.Writer) (string, error)
 		return "", err
 	}
 	return filepath.Join(dir, "helm"), nil
+}
+
+// HelmCommand is a run of a Helm program that reads and writes nothing of the user's own Helm: what it keeps is in home.
+func HelmCommand(ctx context.Context, program, home, kubeconfig string, args ...string) *exec.Cmd {
+	command := exec.CommandContext(ctx, program, args...)
+	command.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig, "HELM_CONFIG_HOME="+home, "HELM_CACHE_HOME="+home, "HELM_DATA_HOME="+home)
+	return command
 }
 
 func helmComponent(root, major string) (component, error) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"strings"
 	"time"
 
@@ -77,12 +76,9 @@ func (i *installation) install(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	command := exec.CommandContext(ctx, i.helm, "upgrade", chartRelease, "charts/plainspec", "--install", "--namespace", plainspecNamespace,
-		"--create-namespace", "--wait", "--timeout", installTimeout.String(), "--values", "-")
+	command := cluster.HelmCommand(ctx, i.helm, i.state.path("helm"), i.cluster.Kubeconfig(), "upgrade", chartRelease, "charts/plainspec",
+		"--install", "--namespace", plainspecNamespace, "--create-namespace", "--wait", "--timeout", installTimeout.String(), "--values", "-")
 	command.Dir, command.Stdin = i.state.root, strings.NewReader(values)
-	// The user's own Helm is neither read nor written.
-	home := i.state.path("helm")
-	command.Env = append(os.Environ(), "KUBECONFIG="+i.cluster.Kubeconfig(), "HELM_CONFIG_HOME="+home, "HELM_CACHE_HOME="+home, "HELM_DATA_HOME="+home)
 	if out, err := command.CombinedOutput(); err != nil {
 		return errors.Join(ctx.Err(), fmt.Errorf("install the chart: %w: %s; the Pods' logs are in %s", err, strings.TrimSpace(string(out)), i.state.logs()))
 	}
